@@ -1,0 +1,1 @@
+"""Who asks: the gate, the import, the audit, the command line."""

@@ -1,0 +1,1 @@
+"""Where the log and the erasable stores live; one file a technology, sharing no code."""

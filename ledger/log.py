@@ -1,0 +1,117 @@
+"""The port of the append-only log: what every adapter promises. `tests/contracts/log.py` holds them to it.
+
+A log has partitions 0 … n-1, each a sequence of entries at offsets 0, 1, 2, … without gaps, or with gaps where
+an adapter says so. Nothing that was appended is ever changed or removed.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class Position(NamedTuple):
+    """Where an entry stands: (partition, offset)."""
+
+    partition: int
+    offset: int
+
+
+class Recorded(NamedTuple):
+    """An entry as stored: what a Merkle leaf is made of, and where it stands. `recorded_at` in milliseconds."""
+
+    position: Position
+    recorded_at: int
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something to append once.
+
+    `claim` is the idempotency key's reference: under one `key`, a claim that is held by an entry of the same
+    `content` makes this one a duplicate, and of other content a conflict. `frees` names an event of the same
+    `key` whose claim is given back, because this entry corrects it; `reclaims` one whose claim is taken again,
+    because this entry corrects its correction (if nobody holds that claim by then).
+    """
+
+    key: str
+    value: bytes
+    event_id: str
+    claim: str
+    content: str
+    frees: str | None = None
+    reclaims: str | None = None
+
+
+class Appended(NamedTuple):
+    """The entry is stored, durably, at this position."""
+
+    position: Position
+    recorded_at: int
+
+
+class Duplicate(NamedTuple):
+    """The same key, claim and content was stored before; this is the first."""
+
+    first: Recorded
+
+
+class Conflict(NamedTuple):
+    """The claim is held by an entry of other content; nothing was stored."""
+
+    first: Recorded
+
+
+Outcome = Appended | Duplicate | Conflict
+
+
+class Log(Protocol):
+    """The append-only log. Safe to use from several threads; several processes may have it open at once."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are; fixed for the life of a log."""
+        ...
+
+    def append(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """Stores the entries in order, in one atomic step, and returns what became of each, in order.
+
+        Returns only when they are durable; after a crash before it returned, all of them are there or none.
+        An entry may duplicate one before it in the same call. `recorded_at` is the log's own clock and never
+        runs backwards within a partition. Waits its turn when another thread or process is writing.
+        Raises UnavailableError (NoRoomError for a full disk) when nothing was stored and the caller may repeat.
+        """
+        ...
+
+    def submit(self, entries: Sequence[Entry]) -> "Future[list[Outcome]]":
+        """As `append`, without waiting: the future is done when the entries are durable.
+
+        Calls that wait at the same time are committed together (group commit), each still atomic by itself;
+        calls of one thread are stored in the order in which they were made.
+        """
+        ...
+
+    def read(self, partition: int, start: int = 0, end: int | None = None) -> Iterator[Recorded]:
+        """The entries of a partition from offset `start` up to, not including, `end` (now's end by default).
+
+        Streams: memory does not grow with the number of entries.
+        """
+        ...
+
+    def read_subject(self, key: str) -> Iterator[Recorded]:
+        """All entries of one key, in the order in which they were appended."""
+        ...
+
+    def find(self, event_id: str) -> Recorded | None:
+        """The entry of that event id, or None."""
+        ...
+
+    def ends(self) -> dict[int, int]:
+        """For each partition the offset that the next entry will get."""
+        ...
+
+    def close(self) -> None:
+        """Waits for what was submitted and lets go of the log. Repeatable."""
+        ...

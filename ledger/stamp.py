@@ -1,0 +1,112 @@
+"""What every event carries, whatever it says: who, how it came in, on what evidence, under which key."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import uuid_utils
+
+from ledger import leniency
+from ledger.errors import RefusedError
+from ledger.people import Identity, Words
+from ledger.reference import References
+from ledger.requests import Origin
+from schemas.encoding import content_digest
+from schemas.errors import shown
+from schemas.events import EVENT_TYPES, Event
+
+SALT_BYTES = 16
+ACTOR = re.compile(r"(person|agent):(.{1,200})|(system|import|regulator):([A-Za-z0-9._-]{1,64})")
+Fields = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Draft:
+    """What one request becomes: events in the order in which they are appended, and what they need beside the log.
+
+    `main` is the index of the event that the request is about; those before it are what it reaches besides, those
+    after it follow-ups. `keys` are the idempotency keys as given, one an event.
+    """
+
+    given_key: str
+    lenient: bool = False
+    main: int = 0
+    events: list[Event] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    identities: list[Identity] = field(default_factory=list)
+    words: list[Words] = field(default_factory=list)
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562): unique, and in the order of its making."""
+    return str(uuid_utils.uuid7())
+
+
+def finished(fields: Fields) -> Event:
+    """The event of these fields, with its version and the digest of its content."""
+    fields = {name: value for name, value in fields.items() if value is not None}
+    model = EVENT_TYPES[fields["type"]]
+    fields["schema_version"] = model.model_fields["schema_version"].default
+    fields["content"] = content_digest(fields)
+    return model.model_validate(fields)
+
+
+class Stamp:
+    """Completes events under one secret. Lenient drafts (opt-outs) lose what is malformed; others are refused."""
+
+    def __init__(self, references: References) -> None:
+        self.references = references
+
+    def put(self, draft: Draft, fields: Fields, origin: Origin, evidence: str | None, key: str | None = None) -> Event:
+        """Adds an event to a draft: `fields` plus origin, evidence, idempotency key, id and content digest."""
+        key = key or draft.given_key
+        fields = {"event_id": new_id(), **fields}
+        fields["idempotency_key"] = self.references.of("key", f"{fields['subject']}/{key}")
+        self._put_origin(fields, origin, draft)
+        self._put_evidence(fields, evidence, origin.language, draft)
+        event = finished(fields)
+        draft.events.append(event)
+        draft.keys.append(key)
+        return event
+
+    def _put_origin(self, fields: Fields, origin: Origin, draft: Draft) -> None:
+        lenient = draft.lenient
+        source = leniency.well_formed(leniency.CODE, origin.source, "source code", "unknown", lenient)
+        label = leniency.well_formed(leniency.PROCEDURE, origin.procedure, "procedure (NAME@VERSION)", None, lenient)
+        place = origin.jurisdiction and origin.jurisdiction.upper()
+        fields["capture"] = {"source": source} | ({"procedure": label} if label else {})
+        fields["jurisdiction"] = leniency.well_formed(leniency.JURISDICTION, place, "jurisdiction", None, lenient)
+        fields["actor"] = self._actor(origin.actor, fields["subject"], draft)
+        fields["correlation_id"] = origin.correlation_id or fields.get("correlation_id")
+
+    def _actor(self, actor: str, subject: str, draft: Draft) -> str:
+        if actor == "person" and not subject.startswith("operator:"):
+            return f"person:{subject}"
+        match = ACTOR.fullmatch(actor)
+        if match is None:
+            if draft.lenient:
+                return "system:unknown"
+            raise RefusedError(
+                f"{shown(actor)} is no actor; write person, agent:ID, system:ID, import:ID or regulator:ID"
+            )
+        if match[1] is None:
+            return actor
+        return f"{match[1]}:{self.name(draft, match[1], match[2])}"
+
+    def name(self, draft: Draft, kind: str, id_: str, renews: bool = False) -> str:
+        """The reference of an identifier, which itself goes to the identities beside the log."""
+        ref = self.references.of(kind, id_)
+        draft.identities.append(Identity(ref, kind, id_, renews))
+        return ref
+
+    def _put_evidence(self, fields: Fields, text: str | None, language: str | None, draft: Draft) -> None:
+        if not text:
+            return
+        salt = os.urandom(SALT_BYTES)
+        words = text.encode("utf-8", "replace")
+        tag = leniency.well_formed(leniency.LANGUAGE, language, "language tag", None, draft.lenient)
+        commitment = hashlib.sha256(salt + words).hexdigest()
+        fields["evidence"] = {"commitment": commitment} | ({"language": tag} if tag else {})
+        draft.words.append(Words(fields["subject"], fields["event_id"], salt, words.decode()))

@@ -1,0 +1,1 @@
+"""Where the states live; one file a technology, sharing no code."""

@@ -1,0 +1,52 @@
+"""Events as bytes. The bytes stored are the bytes hashed: they are made once, here, and never re-encoded."""
+
+import hashlib
+import re
+
+import orjson
+from pydantic import ValidationError
+
+from schemas.errors import InputError
+from schemas.events import EVENT, Event
+from schemas.upcast import UPCASTERS, upcast
+
+NOT_CONTENT = {
+    "event_id", "occurred_at", "received_at", "evidence", "idempotency_key", "content",
+    "correlation_id", "causation_id", "flags", "schema_version", "due_at",
+}  # fmt: skip
+RETIRED = re.compile("|".join(f'"{name}"' for name, _version in UPCASTERS).encode())
+
+
+class UnreadableEvent(InputError):
+    """Stored bytes are no event of the closed set: poison, to be set aside and reported, never dropped."""
+
+
+def encode(event: Event) -> bytes:
+    """The stored form: JSON in UTF-8, fields in the order of the model, what is absent left out."""
+    return event.model_dump_json(exclude_none=True).encode()
+
+
+def decode(value: bytes) -> Event:
+    """The event behind stored bytes, in its newest version. Raises UnreadableEvent."""
+    try:
+        if RETIRED.search(value):
+            return EVENT.validate_python(upcast(orjson.loads(value)), strict=False)
+        return EVENT.validate_json(value)
+    except (ValidationError, ValueError) as error:
+        raise UnreadableEvent(f"no event: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}"
+    return str(error).splitlines()[0]
+
+
+def content_digest(fields: dict[str, object]) -> str:
+    """What makes two events of one subject and key the same: all fields but times, ids, evidence and flags.
+
+    `fields` is an event's JSON form. The validity of a statement is part of what it says, and so of its content.
+    """
+    said = {name: value for name, value in fields.items() if name not in NOT_CONTENT and value is not None}
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
