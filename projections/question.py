@@ -1,0 +1,52 @@
+"""A message that may go out or not, with the policy that holds for it at its time. Pure."""
+
+from projections.history import Said, ScopeKey
+from schemas.policy import Policy
+from schemas.scope import covers
+from schemas.times import DAY
+
+
+class Coverage(dict[ScopeKey, bool]):
+    """Which scopes cover a message; each is worked out once, and few ever exist."""
+
+    def __init__(self, brand: str, channel: str, purpose: str) -> None:
+        super().__init__()
+        self._message = (brand, channel, purpose)
+
+    def __missing__(self, scope: ScopeKey) -> bool:
+        covered = all(covers(wide, narrow) for wide, narrow in zip(scope, self._message, strict=True))
+        self[scope] = covered
+        return covered
+
+
+class Question:
+    """May a message of this brand, channel and purpose go out from this sender at this time?
+
+    All concrete; `sender` and `jurisdiction` may be unknown (None). `at` in milliseconds.
+    """
+
+    __slots__ = ("at", "channel", "coverage", "jurisdiction", "max_age", "policy", "purpose", "sender")
+
+    def __init__(
+        self, policy: Policy, at: int, coverage: Coverage, channel: str, purpose: str,
+        sender: str | None = None, jurisdiction: str | None = None,
+    ) -> None:  # fmt: skip
+        self.policy = policy
+        self.at = at
+        self.coverage = coverage
+        self.channel = channel
+        self.purpose = purpose
+        self.sender = sender
+        self.jurisdiction = jurisdiction
+        self.max_age = policy.max_age_days
+
+    def reaches(self, said: Said) -> bool:
+        """Whether a statement was made by the time of the question and covers the message."""
+        return said.at.occurred <= self.at and self.coverage[said.scope]
+
+    def in_time(self, said: Said) -> bool:
+        """Whether a statement has not run out: by its own end, or by the age that policy gives its basis."""
+        if said.until is not None and self.at > said.until:
+            return False
+        days = self.max_age.get(said.basis) if said.basis else None  # type: ignore[call-overload]
+        return days is None or self.at <= said.at.occurred + days * DAY
