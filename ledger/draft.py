@@ -77,30 +77,31 @@ class Drafter:
         occurred, clamped = leniency.moment(request.occurred_at, request.time_unclear, now, lenient=True)
         until, ended = leniency.end(request.valid_until, occurred, lenient=True)
         scope, doubts = self._checked(request, occurred, lenient=True)
-        flags = list(dict.fromkeys((*clamped, *ended, *doubts)))
-        accounts = self._reached(request, occurred, now)
+        accounts, unknown = self._reached(request, occurred, now)
+        flags = list(dict.fromkeys((*clamped, *ended, *doubts, *unknown)))
         fields = {
             "type": "PreferenceRevoked", "occurred_at": occurred, "received_at": now, "flags": flags,
             "scope": scope, "valid_until": until, "correlation_id": new_id() if accounts else None,
         }  # fmt: skip
         event = self._say(draft, request, fields)
-        self._also_revoke(draft, accounts, event, request.origin)
+        if accounts:
+            self._also_revoke(draft, accounts, event, request.origin)
         for flag in flags if request.origin.follow_up_each else ():
             self._follow_up(draft, event, flag)
         return draft
 
-    def _reached(self, request: Revoke, occurred: int, now: int) -> list[str]:
+    def _reached(self, request: Revoke, occurred: int, now: int) -> tuple[list[str], list[Flag]]:
         """Who asks staff to stop speaks for the customer; who texts STOP speaks for a handset (policy may differ)."""
         if not request.subject.is_contact:
-            return []
-        ref = self._references.of_subject(request.subject)
+            return [], []
         try:
             if (request.reach or self._default_reach(request.origin, occurred)) == "contact":
-                return []
+                return [], []
+            ref = self._references.of_subject(request.subject)
             # The accounts of then and of now: a late-entered opt-out must not miss a link made meanwhile.
-            return sorted({*self._past.accounts_of(ref, occurred), *self._past.accounts_of(ref, now)})
+            return sorted({*self._past.accounts_of(ref, occurred), *self._past.accounts_of(ref, now)}), []
         except UnavailableError:
-            return []  # flagged `past_unknown` by _checked, which asks the same past
+            return [], ["past_unknown"]
 
     def _default_reach(self, origin: Origin, at: int) -> str:
         reach = self._past.policy(at).reach
@@ -194,9 +195,12 @@ class Drafter:
         self._stamp.put(draft, fields, request.origin, request.evidence)
         return draft
 
-    def amend(self, request: Amend, named: Event, now: int) -> Draft:
-        """An event about another event of the same subject: a correction, an assignment, a resolution."""
-        self._allow(request, named)
+    def amend(self, request: Amend, named: Event, taken_out: Event | None, now: int) -> Draft:
+        """An event about another event of the same subject: a correction, an assignment, a resolution.
+
+        `taken_out` is what a correction of `named` takes out in the end: itself, or what another correction reinstated.
+        """
+        self._allow(request, named, taken_out)
         draft = Draft(request.idempotency_key or new_id())
         occurred, _ = leniency.moment(request.occurred_at, False, now, lenient=False)
         fields = {"type": request.type, "kind": named.kind, "subject": named.subject, **request.details}
@@ -207,7 +211,7 @@ class Drafter:
         self._stamp.put(draft, fields, request.origin, request.evidence)
         return draft
 
-    def _allow(self, request: Amend, named: Event) -> None:
+    def _allow(self, request: Amend, named: Event, taken_out: Event | None) -> None:
         what = f"event {named.event_id} ({named.type})"
         if request.type != "StatementCorrected":
             if not isinstance(named, FollowUpOpened):
@@ -215,8 +219,10 @@ class Drafter:
             return
         if not isinstance(named, CORRECTABLE):
             raise RefusedError(f"{what} cannot be corrected, only statements and links can; nothing was recorded")
-        if isinstance(named, PreferenceRevoked) and request.role != "corrector":
-            raise RefusedError(f"{what} is an opt-out: correcting it needs the role corrector; nothing was recorded")
+        if isinstance(taken_out, PreferenceRevoked) and request.role != "corrector":
+            raise RefusedError(
+                f"correcting {what} takes out an opt-out, which needs the role corrector; nothing was recorded"
+            )
 
 
 def not_understood(said: str, why: str, origin: Origin, key: str | None) -> Operate:

@@ -5,6 +5,7 @@ where it is not lenient it raises RefusedError or lets an InputError through.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from ledger.errors import RefusedError
@@ -20,6 +21,8 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
 PROCEDURE = re.compile(r"[A-Za-z0-9._-]{1,64}@[A-Za-z0-9._-]{1,32}", re.ASCII)
 JURISDICTION = re.compile(r"[A-Z]{2}", re.ASCII)
+EVENT_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
+LATEST: Final = 253_402_300_799_999  # the last millisecond that RFC 3339 can write
 
 
 def scope(said: dict[str, str], policy: Policy | None, lenient: bool) -> tuple[dict[str, str], list[Flag]]:
@@ -49,6 +52,7 @@ def _doubtful(said: dict[str, str], policy: Policy | None) -> list[str]:
     return [part for part in said if part in malformed or part in unknown]
 
 
+@lru_cache(4_096)
 def _is_pattern(value: str) -> bool:
     try:
         pattern(value)
@@ -69,22 +73,25 @@ def _refusal(part: str, said: dict[str, str], policy: Policy | None) -> str:
 
 def moment(occurred_at: int | None, unclear: bool, now: int, lenient: bool) -> tuple[int, list[Flag]]:
     """When it was said: now where nothing is given; a future or unreadable time is clamped to now, or refused."""
-    if unclear or (occurred_at is not None and occurred_at > now + CLOCK_SKEW_MS):
-        if not lenient:
-            said = "cannot be read" if occurred_at is None else f"{rfc3339(occurred_at)} is in the future"
-            raise RefusedError(f"the time of the statement {said}; nothing was recorded")
-        return now, ["clamped_time"]
-    return (now if occurred_at is None else min(occurred_at, now)), []
+    if occurred_at is None and not unclear:
+        return now, []
+    is_time = occurred_at is not None and not unclear and 0 <= occurred_at <= LATEST
+    if occurred_at is not None and is_time and occurred_at <= now + CLOCK_SKEW_MS:
+        return min(occurred_at, now), []
+    if not lenient:
+        said = f"{rfc3339(occurred_at)} is in the future" if occurred_at is not None and is_time else "cannot be read"
+        raise RefusedError(f"the time of the statement {said}; nothing was recorded")
+    return now, ["clamped_time"]
 
 
 def end(valid_until: int | None, occurred_at: int, lenient: bool) -> tuple[int | None, list[Flag]]:
-    """When it runs out. A revocation that would have ended before it was made is taken as one without end."""
-    if valid_until is None or valid_until > occurred_at:
+    """When it runs out. A revocation whose end cannot be, or lies before it was made, is taken as one without end."""
+    if valid_until is None or occurred_at < valid_until <= LATEST:
         return valid_until, []
     if not lenient:
-        raise RefusedError(
-            f"it would have run out at {rfc3339(valid_until)}, before it was given; nothing was recorded"
-        )
+        is_time = 0 <= valid_until <= LATEST
+        said = f"would have run out at {rfc3339(valid_until)}, before it was given" if is_time else "has no end to read"
+        raise RefusedError(f"it {said}; nothing was recorded")
     return None, ["clamped_time"]
 
 

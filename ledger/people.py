@@ -59,6 +59,14 @@ class People(Protocol):
         and remembers (by reference only) that it did. Returns how many records went. Repeatable."""
         ...
 
+    def forget(self, ref: str) -> int:
+        """As `erase`, but does not remember it: for an identity whose event never came. Returns how many went."""
+        ...
+
+    def kept_before(self, at: int) -> Iterator[str]:
+        """References whose identity was stored before a time (milliseconds)."""
+        ...
+
     def looked_at(self, ref: str, by: str, what: str, at: int) -> None:
         """Records that somebody looked at an identity or at evidence."""
         ...

@@ -6,18 +6,21 @@ leaves an identity without an event, which the sweeper removes after a day; neve
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from ledger.draft import Drafter
-from ledger.errors import KeyConflictError, UnknownEventError
+from ledger.errors import KeyConflictError, UnavailableError, UnknownEventError
+from ledger.leniency import EVENT_ID
 from ledger.log import Appended, Conflict, Duplicate, Entry, Log, Outcome, Position
-from ledger.past import Past
+from ledger.past import Past, PastAway
 from ledger.people import People
 from ledger.reference import References
 from ledger.requests import Amend, Operate, Request
 from ledger.stamp import Draft
+from ledger.stencil import Stencils
 from schemas.encoding import decode, encode
-from schemas.errors import InputError
+from schemas.errors import InputError, shown
 from schemas.events import Event, Flag, StatementCorrected
 
 
@@ -37,6 +40,9 @@ class Receipt(NamedTuple):
     follow_ups: tuple[str, ...]
 
 
+Answers = Callable[[], list[Receipt | InputError]]
+
+
 def system_clock() -> int:
     """Now, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
@@ -50,6 +56,8 @@ class Recorder:
     ) -> None:
         self._log = log
         self._people = people
+        self._references = references
+        self._past = past
         self._drafter = Drafter(references, past)
         self._clock = clock
 
@@ -66,33 +74,70 @@ class Recorder:
 
     def record_all(self, requests: Sequence[Request | Amend | Operate]) -> list[Receipt | InputError]:
         """Records many requests with two durable writes in all; one that is refused does not take others with it."""
-        now = self._clock()
-        drafts = [self._try_draft(request, now) for request in requests]
-        settled = iter(self._store([draft for draft in drafts if isinstance(draft, Draft)]))
-        return [next(settled) if isinstance(draft, Draft) else draft for draft in drafts]
+        return self.submit(self.drafts(requests))()
 
-    def _try_draft(self, request: Request | Amend | Operate, now: int) -> Draft | InputError:
+    def drafts(self, requests: Sequence[Request | Amend | Operate]) -> list[Draft | InputError]:
+        """The first half of `record_all`: what would be stored, or why a request is refused. Stores nothing."""
+        now = self._clock()
+        stencils = Stencils(self._references, self._past_now(), now)
+        return [self._try_draft(request, now, stencils) for request in requests]
+
+    def _past_now(self) -> Past:
+        """The past as of this moment, asked once for many requests; or known to be away."""
+        try:
+            return self._past.at_once()
+        except UnavailableError as error:
+            return PastAway(error)
+
+    def submit(self, drafts: Sequence[Draft | InputError]) -> Answers:
+        """The second half: makes identities and evidence durable, and hands the events to the log.
+
+        What it returns waits, when called, until the events are durable too. May run in another thread while the
+        next requests are drafted; calls of one thread are stored in their order. Raises UnavailableError.
+        """
+        kept = [draft for draft in drafts if isinstance(draft, Draft)]
+        self._people.keep(
+            [identity for draft in kept for identity in draft.identities],
+            [words for draft in kept for words in draft.words],
+        )
+        entries = [self._entries(draft) for draft in kept]
+        stored = self._log.submit([entry for of_draft in entries for entry in of_draft])
+
+        def answers() -> list[Receipt | InputError]:
+            outcomes = iter(stored.result())
+            sizes = map(len, entries)
+            return [
+                self._settle(draft, list(islice(outcomes, next(sizes)))) if isinstance(draft, Draft) else draft
+                for draft in drafts
+            ]
+
+        return answers
+
+    def _try_draft(self, request: Request | Amend | Operate, now: int, stencils: Stencils) -> Draft | InputError:
         try:
             if isinstance(request, Amend):
-                return self._drafter.amend(request, self._named(request.event_id), now)
-            return self._drafter.draft(request, now)
+                named = self._named(request.event_id)
+                return self._drafter.amend(request, named, self._taken_out(named), now)
+            return stencils.draft(request)
         except InputError as error:
             return error
 
     def _named(self, event_id: str) -> Event:
         """The event of that id; of a repetition in the log, the first, which is the one that counts."""
-        found = self._log.find(event_id)
+        found = self._log.find(event_id) if EVENT_ID.fullmatch(event_id) else None
         if found is None:
-            raise UnknownEventError(f"no event {event_id[:60]!r} is in the ledger; nothing was recorded")
+            raise UnknownEventError(f"no event {shown(event_id)} is in the ledger; nothing was recorded")
         return decode(found.value)
 
-    def _store(self, drafts: list[Draft]) -> list[Receipt | InputError]:
-        self._people.keep(
-            [identity for draft in drafts for identity in draft.identities],
-            [words for draft in drafts for words in draft.words],
-        )
-        outcomes = iter(self._log.append([self._entry(event) for draft in drafts for event in draft.events]))
-        return [self._settle(draft, [next(outcomes) for _ in draft.events]) for draft in drafts]
+    def _taken_out(self, named: Event) -> Event | None:
+        """What a correction of an event takes out in the end; None if it brings something back."""
+        brings_back = False
+        while isinstance(named, StatementCorrected):
+            named, brings_back = self._named(named.corrects), not brings_back
+        return None if brings_back else named
+
+    def _entries(self, draft: Draft) -> list[Entry]:
+        return [draft.printed.entry] if draft.printed else [self._entry(event) for event in draft.events]
 
     def _entry(self, event: Event) -> Entry:
         frees = reclaims = None
@@ -105,6 +150,12 @@ class Recorder:
         )
 
     def _settle(self, draft: Draft, outcomes: list[Outcome]) -> Receipt | InputError:
+        if draft.printed and isinstance(outcomes[0], Appended):
+            position, recorded_at = outcomes[0]
+            return Receipt(
+                draft.printed.entry.event_id, recorded_at, position, draft.given_key, False, draft.flags, (), ()
+            )
+        draft.unfold()
         conflicts = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Conflict)]
         if not conflicts:
             return self._receipt(draft, outcomes)

@@ -27,14 +27,14 @@ class References:
     def proof(self, kind: str, id_: str) -> bytes:
         """`k` of one identifier: whoever is shown it can check that one reference."""
         inner = self._inner.copy()
-        inner.update(f"{kind}:{id_}".encode())
+        inner.update(_named(kind, id_))
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()
 
     def digest(self, kind: str, id_: str) -> bytes:
         """The reference as 16 bytes."""
-        named = f"{kind}:{id_}".encode()
+        named = _named(kind, id_)
         inner = self._inner.copy()
         inner.update(named)
         outer = self._outer.copy()
@@ -57,6 +57,11 @@ class References:
     def derived_key(self, purpose: str) -> bytes:
         """32 bytes for another use of the same secret, such as the encryption of the erasable stores."""
         return self.proof("derive", purpose)
+
+
+def _named(kind: str, id_: str) -> bytes:
+    # An idempotency key may be any text, half a surrogate pair too: an opt-out is not refused for it.
+    return f"{kind}:{id_}".encode("utf-8", "surrogatepass")
 
 
 def new_secret() -> bytes:

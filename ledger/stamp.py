@@ -4,22 +4,33 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import uuid_utils
+from pydantic import ValidationError
 
 from ledger import leniency
 from ledger.errors import RefusedError
+from ledger.log import Entry
 from ledger.people import Identity, Words
 from ledger.reference import References
 from ledger.requests import Origin
-from schemas.encoding import content_digest
+from schemas.encoding import content_digest, decode, first_line
 from schemas.errors import shown
-from schemas.events import EVENT_TYPES, Event
+from schemas.events import EVENT_TYPES, Event, Flag
 
 SALT_BYTES = 16
-ACTOR = re.compile(r"(person|agent):(.{1,200})|(system|import|regulator):([A-Za-z0-9._-]{1,64})")
+ACTOR = re.compile(r"(person|agent):([^\n\ud800-\udfff]{1,200})|(system|import|regulator):([A-Za-z0-9._-]{1,64})")
+NO_CONTENT = "0" * 32
+VERSIONS = {name: model.model_fields["schema_version"].default for name, model in EVENT_TYPES.items()}
 Fields = dict[str, Any]
+
+
+class Printed(NamedTuple):
+    """The one event of a draft in its stored form only (`ledger/stencil.py`)."""
+
+    entry: Entry
+    flags: tuple[Flag, ...]
 
 
 @dataclass(slots=True)
@@ -27,7 +38,8 @@ class Draft:
     """What one request becomes: events in the order in which they are appended, and what they need beside the log.
 
     `main` is the index of the event that the request is about; those before it are what it reaches besides, those
-    after it follow-ups. `keys` are the idempotency keys as given, one an event.
+    after it follow-ups. `keys` are the idempotency keys as given, one an event. Where there is only the `printed`
+    form, `events` are empty until somebody unfolds it.
     """
 
     given_key: str
@@ -35,8 +47,19 @@ class Draft:
     main: int = 0
     events: list[Event] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    printed: Printed | None = None
     identities: list[Identity] = field(default_factory=list)
     words: list[Words] = field(default_factory=list)
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """The flags of the event that the request is about."""
+        return self.printed.flags if self.printed else self.events[self.main].flags
+
+    def unfold(self) -> None:
+        """Makes the event of the printed form."""
+        if self.printed:
+            self.events, self.printed = [decode(self.printed.entry.value)], None
 
 
 def new_id() -> str:
@@ -45,12 +68,18 @@ def new_id() -> str:
 
 
 def finished(fields: Fields) -> Event:
-    """The event of these fields, with its version and the digest of its content."""
+    """The event of these fields, with its version and the digest of its content. Raises RefusedError.
+
+    The digest is of the stored form, with all that the model adds to what was said (a reason that was left out), so
+    that a reader who knows only that form comes to the same.
+    """
     fields = {name: value for name, value in fields.items() if value is not None}
-    model = EVENT_TYPES[fields["type"]]
-    fields["schema_version"] = model.model_fields["schema_version"].default
-    fields["content"] = content_digest(fields)
-    return model.model_validate(fields)
+    fields |= {"schema_version": VERSIONS[fields["type"]], "content": NO_CONTENT}
+    try:
+        event = EVENT_TYPES[fields["type"]].model_validate(fields)
+    except ValidationError as error:
+        raise RefusedError(f"it makes no {fields['type']}: {first_line(error)}; nothing was recorded") from None
+    return event.model_copy(update={"content": content_digest(event.model_dump(mode="json", exclude_none=True))})
 
 
 class Stamp:
@@ -79,7 +108,8 @@ class Stamp:
         fields["capture"] = {"source": source} | ({"procedure": label} if label else {})
         fields["jurisdiction"] = leniency.well_formed(leniency.JURISDICTION, place, "jurisdiction", None, lenient)
         fields["actor"] = self._actor(origin.actor, fields["subject"], draft)
-        fields["correlation_id"] = origin.correlation_id or fields.get("correlation_id")
+        together = leniency.well_formed(leniency.EVENT_ID, origin.correlation_id, "correlation id", None, lenient)
+        fields["correlation_id"] = together or fields.get("correlation_id")
 
     def _actor(self, actor: str, subject: str, draft: Draft) -> str:
         if actor == "person" and not subject.startswith("operator:"):

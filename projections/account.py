@@ -1,9 +1,7 @@
-"""The fold of an account's state: what each event about an account adds to it. Pure."""
+"""The fold of an account's state: what each event about an account adds to it; its contacts are in their own states."""
 
-from projections.statement import Fields, said_of_subject
-from schemas.events import Event
+from collections.abc import Mapping
 
+from projections import statement
 
-def adds(event: Event) -> Fields:
-    """What an event adds to the account's state; its contacts are in their own states, never here."""
-    return said_of_subject(event)
+ADDS: Mapping[str, tuple[str, ...]] = statement.ADDS

@@ -4,18 +4,18 @@ A crash anywhere leaves the store at its last watermark, from where the next run
 changes nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from ledger.log import Log, Recorded
-from projections.fold import fold, key_of
+from projections.collecting import rarely
+from projections.fold import Part, fold, key_of
+from projections.reading import read
 from projections.statement import Fields
 from projections.view import Rejected, Store
-from schemas.encoding import UnreadableEvent, decode
-from schemas.events import Event
-from schemas.states import part_key
+from schemas.encoding import UnreadableEvent
 
-BATCH = 50_000
+BATCH = 20_000
 """How many events are folded between two writes; bounds memory, and what a crash folds again."""
 
 
@@ -25,66 +25,59 @@ def catch_up(log: Log, store: Store, progress: Callable[[int], None] = lambda _e
     Another process may catch up at the same time: whoever comes second throws its batch away and goes on from
     where the first has come to.
     """
-    ends = log.ends()
+    with rarely():
+        return sum(_catch_up(log, store, partition, end, progress) for partition, end in log.ends().items())
+
+
+def _catch_up(log: Log, store: Store, partition: int, end: int, progress: Callable[[int], None]) -> int:
     events = 0
-    for partition, end in ends.items():
-        while (start := store.watermark().get(partition, 0)) < end:
-            batch = list(islice(log.read(partition, start, end), BATCH))
-            reached = batch[-1].position.offset + 1 if batch else end
-            if _fold_into(store, batch, partition, reached):
-                events += len(batch)
-                progress(len(batch))
+    while (seen := dict(store.watermark())).get(partition, 0) < end:
+        batch = list(islice(log.read(partition, seen.get(partition, 0), end), BATCH))
+        reached = batch[-1].position.offset + 1 if batch else end
+        if _fold_into(store, batch, seen, seen | {partition: reached}):
+            events += len(batch)
+            progress(len(batch))
     return events
 
 
-def _fold_into(store: Store, batch: list[Recorded], partition: int, reached: int) -> bool:
-    seen = dict(store.watermark())
-    readable, rejected = _decoded(batch)
-    states = store.parts_of_many(sorted({recorded.key for recorded, _ in readable}))
-    changed = fold_batch(readable, states)
-    return store.write(changed, rejected, seen, seen | {partition: reached})
+def _fold_into(store: Store, batch: list[Recorded], seen: Mapping[int, int], reached: Mapping[int, int]) -> bool:
+    rejected: list[Rejected] = []
+    states = store.parts_of_many(sorted({recorded.key for recorded in batch}))
+    changed = fold_batch(events_in(batch, rejected), states)
+    return store.write(changed, rejected, seen, reached)
 
 
-def _decoded(batch: list[Recorded]) -> tuple[list[tuple[Recorded, Event]], list[Rejected]]:
-    readable, rejected = [], []
+def events_in(batch: Iterable[Recorded], rejected: list[Rejected]) -> Iterator[tuple[Recorded, Fields]]:
+    """The events of a batch one by one, as a fold reads them; what in it is no event of its key goes to `rejected`.
+
+    One by one, because an event that is folded as soon as it was read is still in the processor's cache.
+    """
     for recorded in batch:
         try:
-            event = decode(recorded.value)
+            event = read(recorded.value)
         except UnreadableEvent as error:
             rejected.append(Rejected(recorded.position, recorded.key, str(error)))
             continue
-        if event.subject != recorded.key:
-            rejected.append(Rejected(recorded.position, recorded.key, f"its subject {event.subject!r} is not its key"))
+        if event["subject"] == recorded.key:
+            yield recorded, event
         else:
-            readable.append((recorded, event))
-    return readable, rejected
+            reason = f"its subject {event['subject']!r} is not its key"
+            rejected.append(Rejected(recorded.position, recorded.key, reason))
 
 
-def fold_batch(batch: list[tuple[Recorded, Event]], states: Mapping[str, Sequence[Fields]]) -> dict[str, Fields]:
+def fold_batch(batch: Iterable[tuple[Recorded, Fields]], states: Mapping[str, Sequence[Part]]) -> dict[str, Part]:
     """The parts that a batch changes, by key; `states` holds the first and last part of every subject in it."""
-    changed: dict[str, Fields] = {}
-    ends = {subject: (parts[0], parts[-1]) for subject, parts in states.items() if parts}
+    changed: dict[str, Part] = {}
+    ends: dict[str, tuple[Part | None, Part | None]] = {}
     for recorded, event in batch:
-        first, last = ends.get(recorded.key, (None, None))
+        key = recorded.key
+        if key not in ends:
+            parts = states.get(key)
+            ends[key] = (parts[0], parts[-1]) if parts else (None, None)
+        first, last = ends[key]
         for part in fold(first, last, recorded, event):
             changed[key_of(part)] = part
             first = part if part["part"] == 0 else first
             last = part
-        if first is not None and last is not None:
-            ends[recorded.key] = (first, last)
+        ends[key] = (first, last)
     return changed
-
-
-def rebuilt(log: Log) -> Iterator[tuple[str, Fields]]:
-    """Every part, folded from the first event in one pass in memory, ordered by key: what `replay` compares with."""
-    states: dict[str, list[Fields]] = {}
-    for partition, end in log.ends().items():
-        entries = log.read(partition, 0, end)
-        while batch := list(islice(entries, BATCH)):
-            readable, _ = _decoded(batch)
-            for part in fold_batch(readable, states).values():
-                kept = states.setdefault(part["subject"], [])
-                kept[part["part"] :] = [part, *kept[part["part"] + 1 :]]
-    for subject in sorted(states):
-        for number, part in enumerate(states[subject]):
-            yield part_key(subject, number), part

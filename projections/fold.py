@@ -3,30 +3,23 @@
 A state only grows, by one small entry an event, and nothing of it is dropped: corrections, leavings and questions
 about the past may need any of it (`docs/decisions/0003-states-are-short-histories.md`). Its size stays bounded part by
 part; an event writes the last part, and the first when a part is begun.
-"""
 
-from collections.abc import Callable, Mapping
+While it is folded a part holds its entries as the bytes that will be stored: a rebuild has millions of them, and bytes
+cost neither the garbage collector nor a second encoding.
+"""
 
 import orjson
 
 from ledger.log import Recorded
-from projections import account, operator, preference
 from projections.statement import Fields
-from schemas.events import Event
 from schemas.states import PART_SIZE, part_key
-from schemas.subject import SubjectKind
 
-StateFields = Fields
-ADDS: Mapping[SubjectKind, Callable[[Event], Fields]] = {
-    "number": preference.adds,
-    "email": preference.adds,
-    "account": account.adds,
-    "operator": operator.adds,
-}
+Part = Fields
+"""A part of a state with its entries as bytes."""
 
 
-def fold(first: StateFields | None, last: StateFields | None, recorded: Recorded, event: Event) -> list[StateFields]:
-    """The parts that an event changes, given the first and the last part of its subject (None: there are none).
+def fold(first: Part | None, last: Part | None, recorded: Recorded, event: Fields) -> list[Part]:
+    """The parts that an event (as `reading.read` gives it) changes; `first` and `last` are those of its subject now.
 
     An event that the state has seen already changes nothing: [] is returned. Events of one subject come in the
     order of the log, repeated at will.
@@ -42,43 +35,47 @@ def fold(first: StateFields | None, last: StateFields | None, recorded: Recorded
     return [first | {"parts": part + 1}, _begun(recorded, event, part)]
 
 
-def _begun(recorded: Recorded, event: Event, part: int, parts: int | None = None) -> StateFields:
+def _begun(recorded: Recorded, event: Fields, part: int, parts: int | None = None) -> Part:
     partition, offset = recorded.position
-    state = {"kind": event.kind, "subject": event.subject, "part": part}
+    state: Part = {"kind": event["kind"], "subject": event["subject"], "part": part}
     if parts is not None:
         state["parts"] = parts
     return state | {"partition": partition, "offset": offset, "entries": [entry(recorded, event)]}
 
 
-def entry(recorded: Recorded, event: Event) -> Fields:
-    """What every entry has, and what this event adds; what is absent is left out."""
-    recorded_at, occurred_at = recorded.recorded_at, event.occurred_at
-    fields: Fields = {
-        "type": event.type,
-        "event_id": event.event_id,
-        "offset": recorded.position.offset,
-        "recorded_at": recorded_at,
-        "occurred_at": occurred_at if occurred_at < recorded_at else recorded_at,
-        "key": event.idempotency_key,
-        "content": event.content,
-    }
-    for name, value in ADDS[event.kind](event).items():
-        if value is not None:
-            fields[name] = value
+def entry(recorded: Recorded, event: Fields) -> bytes:
+    """What an event adds: what was read of it, its place in the log, and the time from which it counts."""
+    recorded_at, said_at = recorded.recorded_at, event["occurred_at"]
+    counts_from = said_at if said_at < recorded_at else recorded_at
+    place = {"offset": recorded.position.offset, "recorded_at": recorded_at, "occurred_at": counts_from}
+    fields = event | place
+    del fields["kind"], fields["subject"], fields["schema_version"]
+    return orjson.dumps(fields)
+
+
+def key_of(part: Part) -> str:
+    """The key under which a part is kept."""
+    return part_key(part["subject"], part["part"])
+
+
+def to_bytes(part: Part) -> bytes:
+    """The stored form of a part: the same events give the same bytes."""
+    entries = [orjson.Fragment(entry) for entry in part["entries"]]
+    return orjson.dumps(part | {"entries": entries}, option=orjson.OPT_SORT_KEYS)
+
+
+def from_bytes(stored: bytes) -> Part:
+    """The part behind its stored form, to be folded further: the entries get the very bytes back that they had."""
+    part = unpacked(stored)
+    return part | {"entries": [orjson.dumps(entry) for entry in part["entries"]]}
+
+
+def unpacked(stored: bytes) -> Fields:
+    """The part behind its stored form with its entries as fields, to be asked."""
+    fields: Fields = orjson.loads(stored)
     return fields
 
 
-def key_of(state: StateFields) -> str:
-    """The key under which a part is kept."""
-    return part_key(state["subject"], state["part"])
-
-
-def to_bytes(state: StateFields) -> bytes:
-    """The stored form of a part: the same events give the same bytes."""
-    return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
-
-
-def from_bytes(stored: bytes) -> StateFields:
-    """The part behind its stored form."""
-    state: StateFields = orjson.loads(stored)
-    return state
+def to_fields(part: Part) -> Fields:
+    """A part that was being folded, with its entries as fields, to be asked."""
+    return part | {"entries": [orjson.loads(entry) for entry in part["entries"]]}

@@ -83,6 +83,12 @@ def account(parts: Sequence[Fields]) -> Account:
     return Account(_said(stands, parts[0]["partition"]), _holds(stands))
 
 
+def scope_key(entry: Fields) -> ScopeKey:
+    """Brand, channel and purpose that an entry is about."""
+    scope = entry["scope"]
+    return scope["brand"], scope["channel"], scope["purpose"]
+
+
 def moment(entry: Fields, partition: int) -> Moment:
     """An entry on both clocks."""
     return Moment(entry["occurred_at"], entry["recorded_at"], partition, entry["offset"])
@@ -92,7 +98,7 @@ def _said(stands: Sequence[Fields], partition: int) -> tuple[Said, ...]:
     return tuple(
         Said(
             entry["type"] == "PreferenceRevoked",
-            tuple(entry["scope"]),
+            scope_key(entry),
             moment(entry, partition),
             entry.get("valid_until"),
             entry.get("basis"),

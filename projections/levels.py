@@ -1,6 +1,6 @@
 """One level at a time: which revocations of a contact, of an account, of an account it left stand. Pure.
 
-`docs/decisions.md` says the same in words; its table is run by the tests.
+`docs/decision-table.md` says the same in words; its table is run by the tests.
 """
 
 from bisect import bisect_right
@@ -57,6 +57,8 @@ def own(said: Iterable[Said], void_until: int, question: Question) -> Level:
         if question.reaches(statement) and (statement.revokes or statement.at.occurred > void_until):
             (counting if question.in_time(statement) else run_out).append(statement)
     granted = [statement for statement in counting if not statement.revokes]
+    if not granted and not run_out:
+        return Level(counting)  # most contacts that say anything say no, once
     return Level(_unlifted(counting, lambda _grant: True), granted, [said for said in run_out if not said.revokes])
 
 

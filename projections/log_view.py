@@ -7,9 +7,10 @@ watermark; nothing is kept, so nothing can be stale.
 from collections.abc import Iterable, Mapping, Sequence
 
 from ledger.log import Log, Recorded
-from projections.fold import fold
+from projections.fold import Part, fold, to_fields
+from projections.reading import read
 from projections.statement import Fields
-from schemas.encoding import UnreadableEvent, decode
+from schemas.encoding import UnreadableEvent
 
 
 class LogView:
@@ -32,14 +33,32 @@ class LogView:
         return self._known
 
 
+def known_at(log: Log, time: int) -> dict[int, int]:
+    """The watermark of what had been recorded by a time (milliseconds), in every partition."""
+    return {partition: _first_after(log, partition, end, time) for partition, end in log.ends().items()}
+
+
+def _first_after(log: Log, partition: int, end: int, time: int) -> int:
+    """The first offset recorded after a time: the log's clock never runs backwards, so a binary search finds it."""
+    low, high = 0, end
+    while low < high:
+        middle = (low + high) // 2
+        recorded = next(iter(log.read(partition, middle, high)), None)
+        if recorded is None or recorded.recorded_at > time:
+            high = middle
+        else:
+            low = recorded.position.offset + 1
+    return low
+
+
 def folded(history: Iterable[Recorded]) -> list[Fields]:
     """The parts that the entries of one subject fold to; what is no event is passed over, as in every projection."""
-    parts: list[Fields] = []
+    parts: list[Part] = []
     for recorded in history:
         try:
-            event = decode(recorded.value)
+            event = read(recorded.value)
         except UnreadableEvent:
             continue
         for part in fold(parts[0] if parts else None, parts[-1] if parts else None, recorded, event):
-            parts[part["part"] :] = [part, *parts[part["part"] + 1 :]]
-    return parts
+            parts[part["part"] : part["part"] + 1] = [part]
+    return [to_fields(part) for part in parts]

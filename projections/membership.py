@@ -1,7 +1,7 @@
 """When a contact belonged to an account, from links, unlinks and reassignments. Pure.
 
 Links are facts, not counts: what was last said of a moment holds from it on; where a link and an unlink fall on one
-moment the link stays; an unlink of what was not linked is no leaving (`docs/decisions.md`, rules 3 to 5).
+moment the link stays; an unlink of what was not linked is no leaving (`docs/decision-table.md`, rules 3 to 5).
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,7 @@
 """What the door must know of the past, answered from a view that is fresh as of the request."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Literal
 
 from projections.history import contact
@@ -31,11 +32,31 @@ class PastOfView:
         found = contact(self._fresh().parts(contact_ref))
         return sorted(name for name, spells in found.accounts if linked(spells, at))
 
+    def at_once(self) -> "PastOfView":
+        """The same answers, all from one view."""
+        view = self._fresh()
+        return PastOfOneView(lambda: view, self._reference_data)
+
     def _reference_data(self) -> Reference:
-        """Made anew only when something of it has changed: an import asks for it a million times."""
+        """Made anew only when something of it has changed."""
         view = self._fresh()
         parts = {subject: view.parts(subject) for subject in (OPERATOR_POLICY, OPERATOR_PROCEDURES)}
         version = [(part["part"], part["offset"]) for held in parts.values() for part in held]
         if self._reference is None or self._reference[0] != version:
             self._reference = (version, Reference(parts))
         return self._reference[1]
+
+
+class PastOfOneView(PastOfView):
+    """A past that stands still. `reference` is asked once, and only if a question needs it."""
+
+    def __init__(self, view: Callable[[], View], reference: Callable[[], Reference]) -> None:
+        super().__init__(view)
+        self._reference_of = reference
+
+    @cached_property
+    def _known(self) -> Reference:
+        return self._reference_of()
+
+    def _reference_data(self) -> Reference:
+        return self._known

@@ -25,7 +25,10 @@ class Question:
     All concrete; `sender` and `jurisdiction` may be unknown (None). `at` in milliseconds.
     """
 
-    __slots__ = ("at", "channel", "coverage", "jurisdiction", "max_age", "policy", "purpose", "sender")
+    __slots__ = (
+        "at", "channel", "coverage", "jurisdiction", "label", "max_age", "never_needs_consent", "policy", "purpose",
+        "sender",
+    )  # fmt: skip
 
     def __init__(
         self, policy: Policy, at: int, coverage: Coverage, channel: str, purpose: str,
@@ -39,6 +42,33 @@ class Question:
         self.sender = sender
         self.jurisdiction = jurisdiction
         self.max_age = policy.max_age_days
+        self.label = policy.label
+        self.never_needs_consent = policy.never_needs_consent(purpose)
+
+    def again(self, at: int, jurisdiction: str | None) -> "Question":
+        """The same message to somebody else, at a time under the same policy: asked a million times, read once."""
+        other = Question.__new__(Question)
+        other.policy = self.policy
+        other.at = at
+        other.coverage = self.coverage
+        other.channel = self.channel
+        other.purpose = self.purpose
+        other.sender = self.sender
+        other.jurisdiction = jurisdiction
+        other.max_age = self.max_age
+        other.label = self.label
+        other.never_needs_consent = self.never_needs_consent
+        return other
+
+    @property
+    def turning_points(self) -> list[int]:
+        """The moments between which it makes no difference to the answer when a statement occurred, in order.
+
+        Of two statements that differ in their time only, and of which no grant and no leaving is to be set against
+        the other, both count or neither if they lie between the same two of these: `reaches` and `in_time` compare
+        the time of a statement with nothing else.
+        """
+        return sorted({self.at + 1, *(self.at - days * DAY for days in self.max_age.values())})
 
     def reaches(self, said: Said) -> bool:
         """Whether a statement was made by the time of the question and covers the message."""

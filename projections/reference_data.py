@@ -1,10 +1,11 @@
 """What decisions depend on besides preferences: the policy, the procedures, the senders, the stop switch. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from projections.history import ScopeKey, entries, moment
+from projections.history import ScopeKey, entries, moment, scope_key
 from projections.membership import Moment
 from projections.standing import standing
 from projections.statement import Fields
@@ -52,12 +53,12 @@ class Reference:
 
     def policy(self, at: int) -> Policy:
         """The policy in force at a time: the last one effective by then."""
-        in_force = NONE
-        for policy in self.policies:
-            if policy.effective_from > at:
-                break
-            in_force = policy
-        return in_force
+        place = bisect_right(self._effective, at)
+        return self.policies[place - 1] if place else NONE
+
+    @cached_property
+    def _effective(self) -> list[int]:
+        return [policy.effective_from for policy in self.policies]
 
     def procedure(self, label: str, at: int) -> Literal["current", "withdrawn", "unknown"]:
         """Whether NAME@VERSION was published and not withdrawn at a time; publishing again reinstates."""
@@ -73,7 +74,7 @@ class Reference:
         """The stop switch's history, in the order of the log."""
         parts = self._states.get(OPERATOR_TRAFFIC, ())
         return [
-            Switch(_halts(entry), tuple(entry["scope"]), moment(entry, parts[0]["partition"]), entry["event_id"])
+            Switch(_halts(entry), scope_key(entry), moment(entry, parts[0]["partition"]), entry["event_id"])
             for entry in self.entries(OPERATOR_TRAFFIC)
         ]
 

@@ -1,22 +1,31 @@
 """The resolver: joins a contact with its accounts and says whether a message may go out. Pure.
 
-The order of the reasons, and every rule, stands in `docs/decisions.md` in words that a lawyer can check; the tests run
-the table of that page.
+The order of the reasons, and every rule, stands in `docs/decision-table.md` in words that a lawyer can check; the tests
+run the tables of that page.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Protocol
 
 from projections.history import NO_ACCOUNT, Account, Contact, Said
 from projections.levels import Level, OwnGrants, of_account, of_former_account, own
 from projections.membership import last_leaving, linked, linked_during
 from projections.question import Question
 from projections.reference_data import Reference
-from schemas.decision import Reason, Verdict
+from schemas.decision import ALLOWING, Reason, Verdict
+
+
+class Accounts(Protocol):
+    """The histories of accounts by the name that the contact knows them by: a dict, or a copy that looks them up."""
+
+    def get(self, name: str, missing: Account, /) -> Account:
+        """What stands of an account; `missing` where it said nothing."""
+        ...
 
 
 def resolve(
     contact: Contact,
-    accounts: Mapping[str, Account],
+    accounts: Accounts,
     reference: Reference,
     question: Question,
     stale: bool = False,
@@ -26,21 +35,22 @@ def resolve(
     `accounts` holds the history of every account that the contact was ever in (one that is missing said nothing).
     `stale`: the copy that is asked is older than the policy allows for this purpose.
     """
-    halts = [halt.event_id for halt in reference.halts(question.at) if question.coverage[halt.scope]]
-    if halts:
-        return _verdict("halted", question, halts)
-    if question.policy.never_needs_consent(question.purpose):
+    if reference.switches:
+        halts = [halt.event_id for halt in reference.halts(question.at) if question.coverage[halt.scope]]
+        if halts:
+            return _verdict("halted", question, halts)
+    if question.never_needs_consent:
         exempt = question.policy.exempt_from_sender_check(question.purpose)
-        return _from_sender(Verdict("never_needs_consent", question.policy.label), reference, question, exempt)
+        return _from_sender(_verdict("never_needs_consent", question), reference, question, exempt)
     if stale:
         return _verdict("stale", question)
     verdict = _by_preference(contact, accounts, question)
-    return _from_sender(verdict, reference, question) if verdict.allowed else verdict
+    return _from_sender(verdict, reference, question) if verdict.reason in ALLOWING else verdict
 
 
-def _by_preference(contact: Contact, accounts: Mapping[str, Account], question: Question) -> Verdict:
+def _by_preference(contact: Contact, accounts: Accounts, question: Question) -> Verdict:
     """The most restrictive of all levels; then what holds; then what silence means."""
-    void_until = max((at for at in contact.reassigned if at <= question.at), default=-1)
+    void_until = max((at for at in contact.reassigned if at <= question.at), default=-1) if contact.reassigned else -1
     mine = own(contact.said, void_until, question)
     if mine.revoked:
         return _verdict("revoked_by_number", question, _ids(mine.revoked))
@@ -48,13 +58,14 @@ def _by_preference(contact: Contact, accounts: Mapping[str, Account], question: 
     revoked = [said for level in theirs for said in level.revoked]
     if revoked:
         return _verdict("revoked_by_account", question, _ids(revoked))
-    holds = _holds(contact, accounts, question)
-    if holds:
-        return _verdict("held_for_review", question, holds)
+    if contact.accounts or contact.holds:
+        holds = _holds(contact, accounts, question)
+        if holds:
+            return _verdict("held_for_review", question, holds)
     return _with_nothing_revoked([mine, *theirs], question)
 
 
-def _account_levels(contact: Contact, accounts: Mapping[str, Account], mine: Level, question: Question) -> list[Level]:
+def _account_levels(contact: Contact, accounts: Accounts, mine: Level, question: Question) -> list[Level]:
     own_grants = OwnGrants(mine.granted)
     levels = []
     for name, spells in contact.accounts:
@@ -66,7 +77,7 @@ def _account_levels(contact: Contact, accounts: Mapping[str, Account], mine: Lev
     return levels
 
 
-def _holds(contact: Contact, accounts: Mapping[str, Account], question: Question) -> list[str]:
+def _holds(contact: Contact, accounts: Accounts, question: Question) -> list[str]:
     """Follow-ups that hold: the contact's own, and those of accounts it belonged to at any time while they are open."""
     held = [hold.event_id for hold in contact.holds if hold.open_at(question.at)]
     for name, spells in contact.accounts:
@@ -76,8 +87,7 @@ def _holds(contact: Contact, accounts: Mapping[str, Account], question: Question
     return held
 
 
-def _with_nothing_revoked(levels: Iterable[Level], question: Question) -> Verdict:
-    levels = list(levels)
+def _with_nothing_revoked(levels: list[Level], question: Question) -> Verdict:
     granted = [said for level in levels for said in level.granted]
     if granted:
         return _verdict("granted", question, _ids(granted))
@@ -100,4 +110,4 @@ def _ids(statements: Iterable[Said]) -> list[str]:
 
 
 def _verdict(reason: Reason, question: Question, evidence: Iterable[str] = ()) -> Verdict:
-    return Verdict(reason, question.policy.label, tuple(evidence))
+    return Verdict(reason, question.label, tuple(evidence))

@@ -1,7 +1,7 @@
 """Which entries of a state stand: no repetitions of one that stands, nothing that was corrected. Pure.
 
 Corrections obey the order of the log only: one recorded later than an entry takes it out, for every time that is
-asked about; correcting a correction brings the entry back (`docs/decisions.md`, rule 8).
+asked about; correcting a correction brings the entry back (`docs/decision-table.md`, rule 8).
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ CORRECTABLE = {
 
 def standing(entries: Sequence[Fields]) -> Sequence[Fields]:
     """The entries that stand, in the order of the log, corrections themselves left out."""
-    keys = {entry["key"] for entry in entries}
+    keys = {entry["idempotency_key"] for entry in entries}
     if len(keys) == len(entries) and not any(entry["type"] == "StatementCorrected" for entry in entries):
         return entries  # nearly all states: nothing was repeated, nothing corrected
     kept = _without_repetitions(entries)
@@ -36,7 +36,7 @@ def _without_repetitions(entries: Iterable[Fields]) -> list[Fields]:
     kept: list[Fields] = []
     seen: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
-        earlier = seen.setdefault((entry["key"], entry["content"]), [])
+        earlier = seen.setdefault((entry["idempotency_key"], entry["content"]), [])
         if earlier and _repeats(entry, earlier, kept):
             continue
         earlier.append(entry["event_id"])

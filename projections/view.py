@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from ledger.log import Position
 from projections import history
+from projections.fold import Part
 from projections.reference_data import Reference
 from projections.statement import Fields
 from schemas.events import (
@@ -56,7 +57,7 @@ class Store(View, Protocol):
 
     def write(
         self,
-        parts: Mapping[str, Fields],
+        parts: Mapping[str, Part],
         rejected: Sequence[Rejected],
         seen: Mapping[int, int],
         reached: Mapping[int, int],
@@ -68,8 +69,8 @@ class Store(View, Protocol):
         """
         ...
 
-    def parts_of_many(self, subjects: Sequence[str]) -> dict[str, Sequence[Fields]]:
-        """For each of the subjects that has a state: its first and its last part (one part where it has one)."""
+    def parts_of_many(self, subjects: Sequence[str]) -> dict[str, Sequence[Part]]:
+        """For each of the subjects that has a state: its first and its last part, ready to be folded further."""
         ...
 
     def all_parts(self) -> Iterator[tuple[str, bytes]]:

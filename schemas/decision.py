@@ -30,7 +30,7 @@ RULES: dict[Reason, str] = {
     "permitted_by_policy": "silence@1",
     "sender_unreachable": "sender@1",
 }
-"""The rule of `docs/decisions.md` that gave each reason, with its version."""
+"""The rule of `docs/decision-table.md` that gave each reason, with its version."""
 
 
 class Verdict(NamedTuple):

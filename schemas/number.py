@@ -1,4 +1,5 @@
-"""Phone numbers in E.164, through `phonenumbers`, with an exact fast path for numbers that come in E.164.
+"""Phone numbers in E.164, through `phonenumbers`, with an exact fast path for numbers that come in E.164 or as the
+bare digits of a national number.
 
 Which numbers are taken: an international form (`+…`) says by itself whom it means, so any *possible* number
 (country code, length) is taken; metadata age, and an opt-out must not be refused because a range was opened
@@ -17,6 +18,7 @@ from phonenumbers.phonemetadata import PhoneMetadata
 from schemas.errors import ContactError, shown
 
 E164 = re.compile(r"\+([1-9]\d{6,14})", re.ASCII)
+NATIONAL = re.compile(r"\d{6,13}", re.ASCII)
 WRITTEN = re.compile(r"[+\d\s().\-/\u00a0\u2010-\u2015]+", re.ASCII)
 TYPES = (
     "fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost",
@@ -32,6 +34,11 @@ def parse_number(text: str, region: str | None = None) -> str:
     match = E164.fullmatch(text)
     if match and _stands(match[1]):
         return text
+    if region and NATIONAL.fullmatch(text) and (code := _home(region.upper())):
+        prefix, abroad = code
+        whole = prefix != "1" or len(text) == 10  # regions that share a code may have shorter numbers of their own
+        if whole and not abroad.match(text) and _stands(prefix + text):
+            return f"+{prefix}{text}"
     return _by_the_library(text, region)
 
 
@@ -95,6 +102,15 @@ def _stands(digits: str) -> bool:
             pattern = _valid_as_written(code)
             return pattern is not None and pattern.fullmatch(digits, length) is not None
     return False
+
+
+@cache
+def _home(region: str) -> tuple[str, re.Pattern[str]] | None:
+    """The country code of a region, and what digits at the beginning lead abroad from there."""
+    metadata = PhoneMetadata.metadata_for_region(region) if region in phonenumbers.SUPPORTED_REGIONS else None
+    if metadata is None:
+        return None
+    return str(metadata.country_code), re.compile(metadata.international_prefix or "(?!)", re.ASCII)
 
 
 @cache

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.events import EventId, LinkReason, Ref
 from schemas.policy import Basis
-from schemas.scope import Pattern
+from schemas.scope import Scope
 from schemas.subject import SubjectKind
 from schemas.times import Millis
 
@@ -34,7 +34,7 @@ class Entry(BaseModel):
     offset: Annotated[int, Field(ge=0, description="In the partition of the state's position.")]
     recorded_at: Millis
     occurred_at: Millis = Field(description="When it was said, at the latest when it was recorded.")
-    key: Ref = Field(description="Idempotency key: an entry that repeats key and content of one that stands is none.")
+    idempotency_key: Ref = Field(description="An entry that repeats key and content of one that stands is none.")
     content: Ref = Field(description="Digest of the content; see docs/events.md.")
 
 
@@ -42,7 +42,7 @@ class StatementEntry(Entry):
     """A grant or a revocation."""
 
     type: Literal["PreferenceGranted", "PreferenceRevoked"]
-    scope: tuple[Pattern, Pattern, Pattern] = Field(description="Brand, channel, purpose.")
+    scope: Scope
     valid_until: Millis | None = None
     basis: Basis | None = Field(None, description="Of a grant.")
 
@@ -63,11 +63,19 @@ class CorrectionEntry(Entry):
 
 
 class FollowUpEntry(Entry):
-    """A person has to look at the subject, looks at it, or has done so."""
+    """A person has to look at the subject; it is known by the id of this event."""
 
-    type: Literal["FollowUpOpened", "FollowUpAssigned", "FollowUpResolved"]
+    type: Literal["FollowUpOpened"]
+    reason: str
+    holds: bool
+    due_at: Millis | None = None
+
+
+class FollowUpMoveEntry(Entry):
+    """Somebody looks at a follow-up, or has done so."""
+
+    type: Literal["FollowUpAssigned", "FollowUpResolved"]
     follow_up: EventId
-    holds: bool = False
 
 
 class State(BaseModel):

@@ -148,7 +148,7 @@ class Author:
     def __init__(self, rng: Random, partitions: int, byte_repeats: bool) -> None:
         """Two to four contacts, one to three accounts, and a clock for each partition."""
         self.rng, self.partitions, self.byte_repeats = rng, partitions, byte_repeats
-        theme = rng.choices(list(THEMES), (4, 4, 2, 1, 1))[0]
+        theme = rng.choices(list(THEMES), (4, 4, 2, 1, 2))[0]
         self.weights = THEMES[theme]
         self.width = 0.3 if theme == "everything" else 0.8
         self.own_share = 0.2 if theme == "leaving" else 0.55  # a contact's own no hides what its accounts say
@@ -278,12 +278,12 @@ class Author:
 
     def halt(self) -> None:
         """Throws the stop switch."""
-        self._write("TrafficHalted", OPERATOR_TRAFFIC, scope=self._scope())
+        self._write("TrafficHalted", OPERATOR_TRAFFIC, scope=self._some_scope())
 
     def resume(self) -> None:
         """Resumes the scope of some halt, or a scope of which none was halted."""
         halted = self._one_of([fact for fact in self.facts if isinstance(fact.event, TrafficHalted)])
-        scope = self._scope()
+        scope = self._some_scope()
         if halted and isinstance(halted.event, TrafficHalted) and self.rng.random() < 0.8:
             scope = halted.event.scope
         self._write("TrafficResumed", OPERATOR_TRAFFIC, scope=scope)
@@ -337,6 +337,9 @@ class Author:
     def _scope(self) -> Scope:
         if self.rng.random() < self.width:
             return Scope()
+        return self._some_scope()
+
+    def _some_scope(self) -> Scope:
         return Scope(
             brand=self.rng.choice((EVERYTHING, EVERYTHING, "acme", "other")),
             channel=self.rng.choice((EVERYTHING, EVERYTHING, "sms", "email")),

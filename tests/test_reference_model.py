@@ -322,6 +322,40 @@ def test_an_unlink_of_what_was_not_linked_is_no_leaving(book: Book) -> None:
     assert book.reason(31) == "revoked_by_account"
 
 
+def test_an_unlink_after_the_leaving_does_not_move_it(book: Book) -> None:
+    book.link(10)
+    book.unlink(20)
+    book.revoke(ACCOUNT, 25)
+    book.unlink(30)
+    assert book.reason(40) == "no_consent"
+
+
+def test_of_two_unlinks_in_one_moment_the_first_recorded_is_the_leaving(book: Book) -> None:
+    book.link(10)
+    book.unlink(20)
+    book.revoke(ACCOUNT, 25)
+    book.unlink(20, recorded=30)
+    assert book.reason(40) == "no_consent"
+
+
+def test_who_leaves_at_the_very_moment_of_a_grant_had_left(book: Book) -> None:
+    book.revoke(ACCOUNT, 5)
+    book.link(10)
+    book.grant(ACCOUNT, 20)
+    assert book.reason(20) == "granted"
+    book.unlink(20)
+    assert book.reason(20) == "revoked_by_account"
+
+
+def test_who_had_left_when_an_account_granted_is_no_later_link(book: Book) -> None:
+    book.policy(1, grants_reach_later_links=True)
+    book.link(10)
+    book.unlink(20)
+    book.grant(ACCOUNT, 30)
+    book.link(40)
+    assert book.reason(40) == "no_consent"
+
+
 # --- rule 4
 
 
@@ -522,6 +556,12 @@ def test_of_policies_effective_at_once_the_last_recorded_counts(book: Book) -> N
     assert book.reason(20) == "permitted_by_policy"
 
 
+def test_a_policy_is_effective_from_the_time_it_names_however_late_it_is_published(book: Book) -> None:
+    book.grant(NUMBER, 30)
+    book.policy(10, purposes={"marketing": {"regime": "opt_out"}})
+    assert book.reason(15) == "permitted_by_policy"
+
+
 # --- rule 7
 
 
@@ -580,6 +620,12 @@ def test_an_accounts_hold_applies_to_who_was_linked_at_any_time_while_it_is_open
     book.link(20)
     book.unlink(21)
     assert book.reason(30, purpose="service") == "held_for_review"
+
+
+def test_an_accounts_hold_applies_to_who_was_linked_at_its_opening(book: Book) -> None:
+    book.link(1)
+    opened = book.add("FollowUpOpened", ACCOUNT, 10, reason="unclear", holds=True)
+    assert book.ask(10) == Answer(False, "held_for_review", frozenset({opened}))
 
 
 def test_a_follow_up_is_not_resolved_under_another_subject(book: Book) -> None:
@@ -680,6 +726,16 @@ def test_the_same_event_twice_is_one_even_after_it_was_corrected(book: Book) -> 
     assert book.ask(40).evidence == {revoked}
 
 
+def test_the_same_event_repeated_is_not_recorded_again_later(book: Book) -> None:
+    granted = book.grant(NUMBER, 20)
+    first = book.facts[-1]
+    book.revoke(NUMBER, 10, recorded=25)
+    correction = book.correct(granted, 30)
+    book.facts.append(Fact(Position(0, len(book.facts)), 40, first.event))
+    book.correct(correction, 50)
+    assert book.reason(60) == "revoked_by_number"
+
+
 def test_across_partitions_an_equal_recording_time_is_not_after() -> None:
     for recorded, reason in [(20, "revoked_by_account"), (21, "granted")]:
         book = Book(account=1)
@@ -745,6 +801,12 @@ def test_the_check_of_the_sender_applies_to_codes_unless_policy_exempts_them(exe
     codes = {"never_needs_consent": True, "exempt_from_sender_check": exempt}
     book.policy(purposes={"codes": codes}, unknown_senders_pass=False)
     assert book.reason(10, purpose="codes", sender="12345") == reason
+
+
+def test_only_what_never_needs_consent_can_be_exempt_from_the_check_of_the_sender() -> None:
+    book = Book()
+    book.policy(purposes={"news": {"regime": "opt_out", "exempt_from_sender_check": True}}, unknown_senders_pass=False)
+    assert book.reason(10, purpose="news", sender="12345") == "sender_unreachable"
 
 
 def test_the_sender_is_named_last(book: Book) -> None:

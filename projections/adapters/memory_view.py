@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from projections.fold import to_bytes
+from projections.fold import Part, to_bytes, to_fields
 from projections.statement import Fields
 from projections.view import Rejected
 from schemas.states import part_key
@@ -12,15 +12,15 @@ class MemoryView:
     """A store that lasts as long as the process."""
 
     def __init__(self) -> None:
-        self._states: dict[str, list[Fields]] = {}
+        self._states: dict[str, list[Part]] = {}
         self._watermark: dict[int, int] = {}
         self._rejected: list[Rejected] = []
 
     def parts(self, subject: str) -> Sequence[Fields]:
         """The parts of one subject's state."""
-        return self._states.get(subject, ())
+        return [to_fields(part) for part in self._states.get(subject, ())]
 
-    def parts_of_many(self, subjects: Sequence[str]) -> dict[str, Sequence[Fields]]:
+    def parts_of_many(self, subjects: Sequence[str]) -> dict[str, Sequence[Part]]:
         """First and last part of each subject that has a state."""
         states = self._states
         return {subject: (states[subject][0], states[subject][-1]) for subject in subjects if subject in states}
@@ -31,7 +31,7 @@ class MemoryView:
 
     def write(
         self,
-        parts: Mapping[str, Fields],
+        parts: Mapping[str, Part],
         rejected: Sequence[Rejected],
         seen: Mapping[int, int],
         reached: Mapping[int, int],

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from ledger.errors import NoRoomError, NotALedgerError, UnavailableError
 from ledger.log import Position
-from projections.fold import from_bytes, to_bytes
+from projections.fold import Part, from_bytes, to_bytes, to_fields
 from projections.statement import Fields
 from projections.view import Rejected
 
@@ -73,9 +73,9 @@ class SqlView:
                 return ()
             found = [from_bytes(first)]
             later = [f"{subject}#{part}" for part in range(1, found[0]["parts"])]
-            return found + _in_order(connection, later)
+            return [to_fields(part) for part in found + _in_order(connection, later)]
 
-    def parts_of_many(self, subjects: Sequence[str]) -> dict[str, Sequence[Fields]]:
+    def parts_of_many(self, subjects: Sequence[str]) -> dict[str, Sequence[Part]]:
         """First and last part of each subject that has a state."""
         with self._explained(), self._engine.connect() as connection:
             firsts = {state["subject"]: state for state in _in_order(connection, subjects)}
@@ -90,7 +90,7 @@ class SqlView:
 
     def write(
         self,
-        parts: Mapping[str, Fields],
+        parts: Mapping[str, Part],
         rejected: Sequence[Rejected],
         seen: Mapping[int, int],
         reached: Mapping[int, int],
@@ -148,7 +148,7 @@ def _of(keys: Sequence[str]) -> sa.Select[bytes]:
     return sa.select(STATES.c.value).where(STATES.c.key.in_(keys))
 
 
-def _in_order(connection: sa.Connection, keys: Iterable[str]) -> list[Fields]:
+def _in_order(connection: sa.Connection, keys: Iterable[str]) -> list[Part]:
     """The parts of these keys, ordered by subject and part; keys without one are passed over."""
     keys = list(keys)
     found = []

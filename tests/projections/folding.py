@@ -6,6 +6,7 @@ from ledger.log import Recorded
 from projections.adapters.memory_view import MemoryView
 from projections.catch_up import fold_batch
 from projections.question import Coverage, Question
+from projections.reading import read
 from projections.resolve import resolve
 from projections.view import Histories, View
 from schemas.decision import Verdict
@@ -23,7 +24,7 @@ def view_of(facts: Iterable[Fact], known: Mapping[int, int] | None = None, batch
     store = MemoryView()
     facts = [fact for fact in facts if known is None or fact.position.offset < known[fact.position.partition]]
     for start in range(0, len(facts), batch):
-        pairs = [(recorded(fact), fact.event) for fact in facts[start : start + batch]]
+        pairs = [(entry, read(entry.value)) for entry in map(recorded, facts[start : start + batch])]
         states = store.parts_of_many(sorted({pair[0].key for pair in pairs}))
         seen = dict(store.watermark())
         reached = dict(seen)

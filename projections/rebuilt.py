@@ -1,0 +1,48 @@
+"""All states folded from the first event, held in memory: what audits and `replay` compare with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from ledger.log import Log, Recorded
+from projections.catch_up import events_in, fold_batch
+from projections.collecting import rarely
+from projections.fold import Part, to_bytes, to_fields
+from projections.statement import Fields
+from schemas.states import part_key
+
+AT_ONCE = 1_000
+
+
+class Rebuilt:
+    """A view of the whole log, made by one pass over it."""
+
+    def __init__(self, log: Log) -> None:
+        self._states: dict[str, list[Part]] = {}
+        self._watermark = dict(log.ends())
+        with rarely():
+            for partition, end in self._watermark.items():
+                self._fold(log.read(partition, 0, end))
+
+    def _fold(self, entries: Iterator[Recorded]) -> None:
+        while batch := list(islice(entries, AT_ONCE)):
+            for part in fold_batch(events_in(batch, []), self._states).values():
+                self._states.setdefault(part["subject"], [])[part["part"] : part["part"] + 1] = [part]
+
+    def parts(self, subject: str) -> Sequence[Fields]:
+        """The parts of one subject's state."""
+        return [to_fields(part) for part in self._states.get(subject, ())]
+
+    def watermark(self) -> Mapping[int, int]:
+        """The end of the log when it was read."""
+        return self._watermark
+
+    def contacts(self) -> Iterator[str]:
+        """The references of all contacts."""
+        return (ref for ref, parts in self._states.items() if parts[0]["kind"] in ("number", "email"))
+
+    def all_parts(self) -> Iterator[tuple[str, bytes]]:
+        """Every part as it would be stored, ordered by key."""
+        for subject in sorted(self._states):
+            keyed = {part_key(subject, number): part for number, part in enumerate(self._states[subject])}
+            for key in sorted(keyed):
+                yield key, to_bytes(keyed[key])
