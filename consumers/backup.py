@@ -1,0 +1,128 @@
+"""Backup and restore: the log, the erasable stores and the secret in one file, while the ledger is in use.
+
+The log is copied before identities and evidence, which are always written first: the copy never holds an event
+without its identity. A backup holds the secret and what has not been erased yet, so it is readable by its owner only.
+"""
+
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from consumers.erasure import erased_refs
+from consumers.opened import Keeps, Ledger
+from consumers.settings import Settings
+from ledger.errors import NoRoomError, NotALedgerError, RefusedError, UnavailableError
+from ledger.log import Log
+from schemas.times import rfc3339
+
+FORMAT = "prefledger-backup@1"
+MEMBERS = ("manifest.json", "ledger.db", "people.db", "secret")
+MARK = "last-backup.json"
+
+
+class Restored(NamedTuple):
+    """What a restore brought back."""
+
+    events: int
+    made_at: str
+    erased_again: int
+
+
+def backup(ledger: Ledger, out: Path, now: int) -> dict[str, object]:
+    """Writes a backup, whole or not at all, and notes in the data folder that there is one; returns its manifest."""
+    if out.exists():
+        raise RefusedError(f"{out} exists already; name a new file")
+    log, people = _keeps(ledger.log), _keeps(ledger.people)
+    with _explained(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".backup-") as name:
+        folder = Path(name)
+        log.backup_to(folder / "ledger.db")
+        people.backup_to(folder / "people.db")
+        (folder / "secret").write_bytes(ledger.settings.secret_file.read_bytes())
+        manifest: dict[str, object] = {
+            "format": FORMAT,
+            "made_at": rfc3339(now),
+            "fingerprint": ledger.references.fingerprint,
+        }
+        (folder / "manifest.json").write_bytes(orjson.dumps(manifest))
+        _pack(folder, out)
+    (ledger.settings.home / MARK).write_bytes(orjson.dumps(manifest | {"file": out.name}))
+    return manifest
+
+
+def _keeps(store: object) -> Keeps:
+    if not isinstance(store, Keeps):
+        raise RefusedError("this ledger is not a file; back it up with the tools of the service that keeps it")
+    return store
+
+
+def _pack(folder: Path, out: Path) -> None:
+    draft = folder / "backup.tar"
+    with open(os.open(draft, os.O_RDWR | os.O_CREAT, 0o600), "w+b") as file:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for member in MEMBERS:
+                archive.add(folder / member, arcname=member)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(out)
+
+
+def restore(source: Path, settings: Settings, newer: Log | None, reopen: Callable[[], Ledger]) -> Restored:
+    """Brings a backup back where there is no ledger yet, and applies again the erasures that its copy had missed.
+
+    `newer`: a later copy of the same log, whose erasures count as well. Raises RefusedError where a ledger is.
+    """
+    for path in (settings.ledger_path, settings.people_path, settings.secret_file):
+        if path.exists():
+            raise RefusedError(f"{path} exists; a backup is restored only where there is no ledger: move it away first")
+    manifest = _unpack(source, settings)
+    with reopen() as ledger:
+        refs = erased_refs(ledger.log) | (erased_refs(newer) if newer else set())
+        again = sum(ledger.people.erase(ref) for ref in sorted(refs))
+        return Restored(sum(ledger.log.ends().values()), str(manifest["made_at"]), again)
+
+
+def _unpack(source: Path, settings: Settings) -> dict[str, object]:
+    targets = {
+        "ledger.db": settings.ledger_path,
+        "people.db": settings.people_path,
+        "secret": settings.secret_file,
+    }
+    settings.ledger_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.ledger_path.parent, prefix=".restore-") as name:
+        folder = Path(name)
+        manifest = _extract(source, folder)
+        for member, target in targets.items():
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / member).chmod(0o600)
+            (folder / member).replace(target)
+    return manifest
+
+
+def _extract(source: Path, folder: Path) -> dict[str, object]:
+    try:
+        with tarfile.open(source, mode="r:") as archive:
+            if set(archive.getnames()) != set(MEMBERS):
+                raise NotALedgerError(f"{source} is not a backup of prefledger")
+            archive.extractall(folder, filter="data")
+        manifest: dict[str, object] = orjson.loads((folder / "manifest.json").read_bytes())
+    except (OSError, EOFError, tarfile.TarError, orjson.JSONDecodeError) as error:
+        raise NotALedgerError(f"{source} cannot be read as a backup of prefledger: {error}") from error
+    if manifest.get("format") != FORMAT:
+        raise NotALedgerError(f"{source} is a backup of another format: {manifest.get('format')!r}, not {FORMAT}")
+    return manifest
+
+
+@contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        kind = NoRoomError if "space" in reason or "too large" in reason else UnavailableError
+        raise kind(f"the backup {out} cannot be written: {reason}; nothing was left there") from error

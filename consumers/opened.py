@@ -1,0 +1,71 @@
+"""A ledger that is open: what every command and library user works with; `consumers/bootstrap.py` makes one."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self, runtime_checkable
+
+from consumers.gate import Gate, ViewCopy
+from consumers.settings import Settings
+from ledger.log import Log
+from ledger.people import People
+from ledger.record import Recorder, system_clock
+from ledger.reference import References
+from projections.catch_up import catch_up
+from projections.log_view import LogView
+from projections.reference_data import Reference
+from projections.view import Store
+from schemas.events import OPERATOR_POLICY
+from schemas.subject import Subject
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """A log or store that can copy itself to a file while it is in use."""
+
+    def backup_to(self, path: Path) -> None:
+        """Writes a consistent copy of it to a new file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The log, the erasable stores beside it, the one way in, and views of what the events add up to."""
+
+    settings: Settings
+    log: Log
+    people: People
+    references: References
+    recorder: Recorder
+    open_store: Callable[[], Store]
+    open_objects: ExitStack
+
+    def view(self) -> LogView:
+        """Every subject's state, as fresh as the log is now."""
+        return LogView(self.log)
+
+    def gate(self) -> Gate:
+        """Answers from the log itself."""
+        return Gate(ViewCopy(self.view()), self.references, default_brand=self.settings.brand)
+
+    def store(self, progress: Callable[[int], None] = lambda _events: None) -> Store:
+        """The stored projections, caught up with the log."""
+        store = self.open_store()
+        catch_up(self.log, store, progress)
+        return store
+
+    def ref(self, subject: Subject) -> str:
+        """The reference by which the ledger knows a subject."""
+        return self.references.of_subject(subject)
+
+    def brand(self) -> str:
+        """The brand meant where none is given: the setting's, else that of the policy in force."""
+        policy = Reference({OPERATOR_POLICY: self.view().parts(OPERATOR_POLICY)}).policy(system_clock())
+        return self.settings.brand or policy.brand
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open_objects.close()

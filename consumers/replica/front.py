@@ -1,0 +1,72 @@
+"""What has changed since the tables were written, as payloads by reference."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from consumers.replica import payload
+from consumers.replica.base import Base
+from consumers.replica.errors import OutrunError
+from consumers.replica.load import ASKED, Operator
+from consumers.replica.rows import ACCOUNT_BYTES
+from projections import history
+from projections.statement import Fields
+
+
+class Changes(NamedTuple):
+    """New states of some subjects. Accounts are found by the first bytes of their reference too."""
+
+    contacts: dict[bytes, bytes]
+    accounts: dict[bytes, bytes]
+    by_prefix: dict[bytes, bytes]
+    operator: Operator
+
+    @classmethod
+    def none(cls) -> "Changes":
+        """Nothing has changed."""
+        return cls({}, {}, {}, {})
+
+    def take(self, later: "Changes") -> None:
+        """Takes over what has changed since."""
+        self.contacts.update(later.contacts)
+        self.accounts.update(later.accounts)
+        self.by_prefix.update(later.by_prefix)
+
+    def __len__(self) -> int:
+        return len(self.contacts) + len(self.accounts)
+
+
+def changes(parts: Iterable[Fields], before: Changes, base: Base, operator: Operator) -> Changes:
+    """The new states of the subjects whose parts came. Raises OutrunError."""
+    new = Changes.none()
+    for part in parts:
+        subject, kind = part["subject"], part["kind"]
+        if kind == "operator":
+            if subject in ASKED:
+                new.operator[subject] = _with(part, new.operator.get(subject) or operator.get(subject, []))
+            continue
+        reference = bytes.fromhex(subject)
+        if kind == "account":
+            encoded = _changed(part, reference, "accounts", new.accounts, before.accounts, base)
+            new.accounts[reference] = new.by_prefix[reference[:ACCOUNT_BYTES]] = encoded
+        else:
+            new.contacts[reference] = _changed(part, reference, "general", new.contacts, before.contacts, base)
+    return new
+
+
+def _with(part: Fields, held: list[Fields]) -> list[Fields]:
+    parts = {each["part"]: each for each in [*held, part]}
+    return [parts[number] for number in sorted(parts)]
+
+
+def _changed(
+    part: Fields, reference: bytes, table: str, new: dict[bytes, bytes], before: dict[bytes, bytes], base: Base
+) -> bytes:
+    if part.get("parts") == 1:
+        stands = history.account([part]) if table == "accounts" else history.contact([part])
+        return payload.of_history(stands)
+    held = new.get(reference) or before.get(reference) or base.blob(table, reference)
+    parts = payload.parts_of(held) if held is not None else None
+    is_known = held is not None or (table == "general" and base.knows(reference))
+    if parts is None and is_known and part["part"] != 0:
+        raise OutrunError(f"part {part['part']} of a state came before the parts that it follows; load the copy again")
+    return payload.of_parts((parts or {}) | {part["part"]: part})
