@@ -94,8 +94,7 @@ def _entry(type_: str, position: int, offset: int, said: str) -> str:
 
 def _state(kind: str, reference: str, entries: str) -> bytes:
     return (
-        f'{{"entries":[{entries}],"kind":"{kind}","offset":1,"part":0,"partition":0,"parts":1,'
-        f'"subject":"{reference}"}}'
+        f'{{"entries":[{entries}],"kind":"{kind}","offset":1,"part":0,"partition":0,"parts":1,"subject":"{reference}"}}'
     ).encode()
 
 

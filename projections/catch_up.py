@@ -77,7 +77,7 @@ def fold_batch(batch: Iterable[tuple[Recorded, Fields]], states: Mapping[str, Se
         first, last = ends[key]
         for part in fold(first, last, recorded, event):
             changed[key_of(part)] = part
-            first = part if part["part"] == 0 else first
+            first = part if part.part == 0 else first
             last = part
         ends[key] = (first, last)
     return changed

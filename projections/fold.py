@@ -8,14 +8,26 @@ While it is folded a part holds its entries as the bytes that will be stored: a 
 cost neither the garbage collector nor a second encoding.
 """
 
+from typing import NamedTuple
+
 import orjson
 
 from ledger.log import Recorded
 from projections.statement import Fields
 from schemas.states import PART_SIZE, part_key
+from schemas.subject import SubjectKind
 
-Part = Fields
-"""A part of a state with its entries as bytes."""
+
+class Part(NamedTuple):
+    """A part of a state while it is folded; `parts`, in the first one, says how many there are."""
+
+    kind: SubjectKind
+    subject: str
+    part: int
+    parts: int | None
+    partition: int
+    offset: int
+    entries: tuple[bytes, ...]
 
 
 def fold(first: Part | None, last: Part | None, recorded: Recorded, event: Fields) -> list[Part]:
@@ -27,20 +39,18 @@ def fold(first: Part | None, last: Part | None, recorded: Recorded, event: Field
     offset = recorded.position.offset
     if first is None or last is None:
         return [_begun(recorded, event, 0, parts=1)]
-    if offset <= last["offset"]:
+    if offset <= last.offset:
         return []
-    if len(last["entries"]) < PART_SIZE:
-        return [last | {"offset": offset, "entries": [*last["entries"], entry(recorded, event)]}]
-    part = last["part"] + 1
-    return [first | {"parts": part + 1}, _begun(recorded, event, part)]
+    if len(last.entries) < PART_SIZE:
+        kind, subject, part, parts, partition, _, entries = last
+        return [Part(kind, subject, part, parts, partition, offset, (*entries, entry(recorded, event)))]
+    part = last.part + 1
+    return [first._replace(parts=part + 1), _begun(recorded, event, part, parts=None)]
 
 
-def _begun(recorded: Recorded, event: Fields, part: int, parts: int | None = None) -> Part:
+def _begun(recorded: Recorded, event: Fields, part: int, parts: int | None) -> Part:
     partition, offset = recorded.position
-    state: Part = {"kind": event["kind"], "subject": event["subject"], "part": part}
-    if parts is not None:
-        state["parts"] = parts
-    return state | {"partition": partition, "offset": offset, "entries": [entry(recorded, event)]}
+    return Part(event["kind"], event["subject"], part, parts, partition, offset, (entry(recorded, event),))
 
 
 def entry(recorded: Recorded, event: Fields) -> bytes:
@@ -55,27 +65,33 @@ def entry(recorded: Recorded, event: Fields) -> bytes:
 
 def key_of(part: Part) -> str:
     """The key under which a part is kept."""
-    return part_key(part["subject"], part["part"])
+    return part_key(part.subject, part.part)
 
 
 def to_bytes(part: Part) -> bytes:
     """The stored form of a part: the same events give the same bytes."""
-    entries = [orjson.Fragment(entry) for entry in part["entries"]]
-    return orjson.dumps(part | {"entries": entries}, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_shown(part) | {"entries": [orjson.Fragment(entry) for entry in part.entries]})
+
+
+def to_fields(part: Part) -> Fields:
+    """A part as its stored form says it, to be asked."""
+    return _shown(part) | {"entries": [orjson.loads(entry) for entry in part.entries]}
+
+
+def _shown(part: Part) -> Fields:
+    fields = part._asdict()
+    if part.parts is None:
+        del fields["parts"]
+    return fields
 
 
 def from_bytes(stored: bytes) -> Part:
     """The part behind its stored form, to be folded further: the entries get the very bytes back that they had."""
-    part = unpacked(stored)
-    return part | {"entries": [orjson.dumps(entry) for entry in part["entries"]]}
+    fields: Fields = {"parts": None} | unpacked(stored)
+    return Part(**fields)._replace(entries=tuple(orjson.dumps(entry) for entry in fields["entries"]))
 
 
 def unpacked(stored: bytes) -> Fields:
-    """The part behind its stored form with its entries as fields, to be asked."""
+    """What the stored form of a part says, to be asked."""
     fields: Fields = orjson.loads(stored)
     return fields
-
-
-def to_fields(part: Part) -> Fields:
-    """A part that was being folded, with its entries as fields, to be asked."""
-    return part | {"entries": [orjson.loads(entry) for entry in part["entries"]]}

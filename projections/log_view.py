@@ -59,6 +59,8 @@ def folded(history: Iterable[Recorded]) -> list[Fields]:
             event = read(recorded.value)
         except UnreadableEvent:
             continue
+        if event["subject"] != recorded.key:
+            continue
         for part in fold(parts[0] if parts else None, parts[-1] if parts else None, recorded, event):
-            parts[part["part"] : part["part"] + 1] = [part]
+            parts[part.part : part.part + 1] = [part]
     return [to_fields(part) for part in parts]

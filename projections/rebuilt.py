@@ -26,7 +26,7 @@ class Rebuilt:
     def _fold(self, entries: Iterator[Recorded]) -> None:
         while batch := list(islice(entries, AT_ONCE)):
             for part in fold_batch(events_in(batch, []), self._states).values():
-                self._states.setdefault(part["subject"], [])[part["part"] : part["part"] + 1] = [part]
+                self._states.setdefault(part.subject, [])[part.part : part.part + 1] = [part]
 
     def parts(self, subject: str) -> Sequence[Fields]:
         """The parts of one subject's state."""
@@ -38,7 +38,7 @@ class Rebuilt:
 
     def contacts(self) -> Iterator[str]:
         """The references of all contacts."""
-        return (ref for ref, parts in self._states.items() if parts[0]["kind"] in ("number", "email"))
+        return (ref for ref, parts in self._states.items() if parts[0].kind in ("number", "email"))
 
     def all_parts(self) -> Iterator[tuple[str, bytes]]:
         """Every part as it would be stored, ordered by key."""

@@ -42,8 +42,12 @@ class Reference:
         self._states = states
 
     def entries(self, subject: str) -> Sequence[Fields]:
-        """The entries of one of the operator's subjects that stand, in the order of the log."""
-        return standing(entries(self._states.get(subject, ())))
+        """The entries of one of the operator's subjects that stand, in the order of the log.
+
+        An event of a type that does not belong there is none of them: it must not stop every decision.
+        """
+        stands = standing(entries(self._states.get(subject, ())))
+        return [entry for entry in stands if entry["type"] in _BELONGS.get(subject, (entry["type"],))]
 
     @cached_property
     def policies(self) -> list[Policy]:
@@ -107,6 +111,12 @@ class Reference:
         return verified and not suspended and bool(registered[-1]["takes_replies"])
 
 
+_BELONGS = {
+    OPERATOR_POLICY: {"PolicyPublished"},
+    OPERATOR_PROCEDURES: {"ProcedurePublished", "ProcedureWithdrawn", "ProcedureAcknowledged"},
+    OPERATOR_SENDERS: {"SenderRegistered", "SenderVerified", "SenderSuspended"},
+    OPERATOR_TRAFFIC: {"TrafficHalted", "TrafficResumed"},
+}
 _STANDINGS: dict[str, Literal["current", "withdrawn"]] = {
     "ProcedurePublished": "current",
     "ProcedureWithdrawn": "withdrawn",

@@ -40,15 +40,15 @@ class MemoryView:
         if dict(seen) != self._watermark:
             return False
         for part in parts.values():
-            kept = self._states.setdefault(part["subject"], [])
-            kept[part["part"] : part["part"] + 1] = [part]
+            kept = self._states.setdefault(part.subject, [])
+            kept[part.part : part.part + 1] = [part]
         self._rejected.extend(rejected)
         self._watermark = dict(reached)
         return True
 
     def all_parts(self) -> Iterator[tuple[str, bytes]]:
         """Every part, ordered by key."""
-        keyed = {part_key(part["subject"], part["part"]): part for parts in self._states.values() for part in parts}
+        keyed = {part_key(part.subject, part.part): part for parts in self._states.values() for part in parts}
         for key in sorted(keyed):
             yield key, to_bytes(keyed[key])
 

@@ -5,16 +5,17 @@ folded again from the log at any time, so it need not survive a power cut: the l
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from ledger.errors import NoRoomError, NotALedgerError, UnavailableError
 from ledger.log import Position
-from projections.fold import Part, from_bytes, to_bytes, to_fields
+from projections.fold import Part, from_bytes, key_of, to_bytes, to_fields
 from projections.statement import Fields
 from projections.view import Rejected
+from schemas.states import part_key
 
 AT_ONCE = 500
 METADATA = sa.MetaData()
@@ -50,7 +51,20 @@ class SqlView:
         sa.event.listen(self._engine, "begin", _begin)
         self._writing = self._engine.execution_options(writes=True)
         with self._explained():
-            METADATA.create_all(self._engine)
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Makes the tables of a new database; one of something else it leaves as it is."""
+        with self._engine.connect() as connection:
+            there = sa.inspect(connection)
+            columns = {name: {column["name"] for column in there.get_columns(name)} for name in there.get_table_names()}
+        if not columns:
+            with closing(self._engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+            with self._writing.begin() as connection:
+                METADATA.create_all(connection)
+        elif any(columns.get(name) != set(table.c.keys()) for name, table in METADATA.tables.items()):
+            raise ValueError("the tables are not those of projections")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -64,6 +78,8 @@ class SqlView:
             if "not a database" in said or "malformed" in said:
                 raise NotALedgerError(f"{where} holds no projections; remove it, and it is folded anew") from error
             raise UnavailableError(f"the projections {where} cannot be used ({said}); repeat once they can") from error
+        except ValueError as error:
+            raise NotALedgerError(f"{where} holds no projections; remove it, and it is folded anew") from error
 
     def parts(self, subject: str) -> Sequence[Fields]:
         """The parts of one subject's state."""
@@ -71,16 +87,16 @@ class SqlView:
             first = connection.execute(_of([subject])).scalar()
             if first is None:
                 return ()
-            found = [from_bytes(first)]
-            later = [f"{subject}#{part}" for part in range(1, found[0]["parts"])]
-            return [to_fields(part) for part in found + _in_order(connection, later)]
+            found = [_part(first)]
+            later = [f"{subject}#{part}" for part in range(1, found[0].parts or 1)]
+            return [to_fields(part) for part in found + _all_of(connection, later)]
 
     def parts_of_many(self, subjects: Sequence[str]) -> dict[str, Sequence[Part]]:
         """First and last part of each subject that has a state."""
         with self._explained(), self._engine.connect() as connection:
-            firsts = {state["subject"]: state for state in _in_order(connection, subjects)}
-            lasts = [f"{name}#{first['parts'] - 1}" for name, first in firsts.items() if first["parts"] > 1]
-            found = {state["subject"]: state for state in _in_order(connection, lasts)}
+            firsts = {part.subject: part for part in _in_order(connection, subjects)}
+            lasts = [part_key(name, (first.parts or 1) - 1) for name, first in firsts.items() if first.parts != 1]
+            found = {part.subject: part for part in _all_of(connection, lasts)}
         return {name: (first, found.get(name, first)) for name, first in firsts.items()}
 
     def watermark(self) -> Mapping[int, int]:
@@ -129,7 +145,6 @@ class SqlView:
 def _configure(connection: object, _record: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]  # transactions begin where _begin says so
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
 
@@ -153,8 +168,26 @@ def _in_order(connection: sa.Connection, keys: Iterable[str]) -> list[Part]:
     keys = list(keys)
     found = []
     for start in range(0, len(keys), AT_ONCE):
-        found += [from_bytes(value) for value in connection.execute(_of(keys[start : start + AT_ONCE])).scalars()]
-    return sorted(found, key=lambda state: (state["subject"], state["part"]))
+        found += [_part(value) for value in connection.execute(_of(keys[start : start + AT_ONCE])).scalars()]
+    return sorted(found, key=lambda part: (part.subject, part.part))
+
+
+def _all_of(connection: sa.Connection, keys: Sequence[str]) -> list[Part]:
+    """As `_in_order`. Raises ValueError where one is missing: a state with a hole could allow what it must deny."""
+    found = _in_order(connection, keys)
+    if len(found) != len(keys):
+        raise ValueError("a part of a state is missing")
+    return found
+
+
+def _part(stored: bytes) -> Part:
+    """The part behind its stored form. Raises ValueError."""
+    try:
+        part = from_bytes(stored)
+        key_of(part)
+    except (KeyError, TypeError) as error:
+        raise ValueError("no part of a state") from error
+    return part
 
 
 def _upsert(table: sa.Table, column: str) -> sa.Insert:

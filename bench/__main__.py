@@ -1,0 +1,67 @@
+"""Runs every benchmark one after the other and writes what they print to BENCHMARKS.md.
+
+`SCALE=0.1 python -m bench decide` runs one of them at a tenth of its size and writes nothing.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+PARTS = {
+    "append": "Append, durable",
+    "importing": "Import of a million-row CSV, durable, identities included",
+    "folding": "Fold from the first event, one core",
+    "decide": "Decide, in process, over ten million numbers",
+    "scrub": "Scrub of five million rows against ten million numbers",
+}
+PAGE = Path("BENCHMARKS.md")
+NOTES = Path("docs/benchmark-notes.md")
+
+
+def machine() -> str:
+    """The processor, how many of them, the memory, and the versions that matter."""
+    model = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "unknown")
+    memory = next((int(line.split()[1]) >> 20 for line in _lines("/proc/meminfo") if "MemTotal" in line), 0)
+    return f"{model}, {os.cpu_count()} cores, {memory} GiB, Python {platform.python_version()}, {platform.system()}"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text("utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def table(title: str, figures: dict[str, object]) -> str:
+    """One benchmark as a table."""
+    rows = "\n".join(f"| {name.replace('_', ' ')} | {_shown(value)} |" for name, value in figures.items())
+    return f"## {title}\n\n| | |\n|---|---|\n{rows}\n"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def main() -> None:
+    """Each part in a process of its own, so that none inherits another's memory."""
+    if len(sys.argv) > 1:
+        name = sys.argv[1]
+        print(table(PARTS[name], import_module(f"bench.{name}").run(float(os.environ.get("SCALE", "1")))))
+        return
+    printed = []
+    for name in PARTS:
+        done = subprocess.run([sys.executable, "-m", "bench", name], check=True, capture_output=True, text=True)
+        print(done.stdout, flush=True)
+        printed.append(done.stdout)
+    head = f"# Benchmarks\n\nWhat `make bench` printed on {time.strftime('%Y-%m-%d')}: {machine()}.\n\n"
+    PAGE.write_text(head + NOTES.read_text("utf-8") + "\n" + "\n".join(printed), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
