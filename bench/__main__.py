@@ -24,7 +24,8 @@ NOTES = Path("docs/benchmark-notes.md")
 
 def machine() -> str:
     """The processor, how many of them, the memory, and the versions that matter."""
-    model = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "unknown")
+    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line]
+    model = names[0] if names else "an unknown processor"
     memory = next((int(line.split()[1]) >> 20 for line in _lines("/proc/meminfo") if "MemTotal" in line), 0)
     return f"{model}, {os.cpu_count()} cores, {memory} GiB, Python {platform.python_version()}, {platform.system()}"
 

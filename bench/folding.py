@@ -12,7 +12,8 @@ from ledger.reference import References
 from ledger.stamp import new_id
 from projections.rebuilt import Rebuilt
 from schemas.encoding import encode
-from schemas.events import Capture, ContactLinked, Event, PreferenceGranted, PreferenceRevoked
+from schemas.envelope import Capture
+from schemas.events import ContactLinked, Event, PreferenceGranted, PreferenceRevoked
 from schemas.scope import Scope
 
 EVENTS = 1_000_000

@@ -169,8 +169,11 @@ class Gate:
         if at is None:
             at = time.time_ns() // 1_000_000
         asked = self.asked(at, channel, purpose, brand, sender)
-        kind, id_ = self._understood(contact)
-        return self._decided(self._digest(kind, id_), kind, id_, asked, at, jurisdiction)
+        if isinstance(contact, str) and contact[:1] == "+":  # as nearly all are
+            id_ = parse_number(contact, self._region)
+            return self._decided(self._digest("number", id_), "number", id_, asked, at, jurisdiction)
+        subject = self._understood(contact)
+        return self._decided(self._digest(*subject), *subject, asked, at, jurisdiction)
 
     def decide_ref(
         self, digest: bytes, kind: SubjectKind, id_: str, *, channel: str, purpose: str, brand: str | None = None,
@@ -188,7 +191,9 @@ class Gate:
         if jurisdiction is None and asked.asks_jurisdiction:
             jurisdiction = asked.jurisdiction_of(kind, id_)
         copy = self.copy
-        question = asked.question.again(at, jurisdiction)
+        question = asked.question
+        if question.at != at or question.jurisdiction != jurisdiction:
+            question = asked.question = question.again(at, jurisdiction)  # many are asked in one millisecond
         with copy.lock:
             watermark, staleness_s = copy.watermark(), copy.staleness_s()
             stale = staleness_s > asked.max_staleness_s
@@ -210,10 +215,8 @@ class Gate:
             found = known[key] = Asked(policy, channel, purpose, named, sender)
         return found
 
-    def _understood(self, contact: str | Subject) -> tuple[SubjectKind, str]:
+    def _understood(self, contact: str | Subject) -> Subject:
         if isinstance(contact, str):
-            if contact[:1] == "+":
-                return "number", parse_number(contact, self._region)
             return parse_contact(contact, self._region)
         if not contact.is_contact:
             raise ContactError(f"{contact} is an account; messages go to contacts, ask about one of them")

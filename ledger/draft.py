@@ -20,12 +20,12 @@ from ledger.requests import (
     Unlink,
 )
 from ledger.stamp import Draft, Fields, Stamp, new_id
+from schemas.envelope import Flag
 from schemas.events import (
     OPERATOR_INBOX,
     ContactLinked,
     ContactUnlinked,
     Event,
-    Flag,
     FollowUpOpened,
     NumberReassigned,
     PreferenceGranted,

@@ -10,8 +10,8 @@ from typing import Final
 
 from ledger.errors import RefusedError
 from ledger.past import Standing
+from schemas.envelope import Flag
 from schemas.errors import ScopeError, shown
-from schemas.events import Flag
 from schemas.policy import Policy
 from schemas.scope import EVERYTHING, pattern
 from schemas.times import rfc3339

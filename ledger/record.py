@@ -16,12 +16,13 @@ from ledger.log import Appended, Conflict, Duplicate, Entry, Log, Outcome, Posit
 from ledger.past import Past, PastAway
 from ledger.people import People
 from ledger.reference import References
-from ledger.requests import Amend, Operate, Request
+from ledger.requests import Amend, AnyRequest
 from ledger.stamp import Draft
 from ledger.stencil import Stencils
 from schemas.encoding import decode, encode
+from schemas.envelope import Flag
 from schemas.errors import InputError, shown
-from schemas.events import Event, Flag, StatementCorrected
+from schemas.events import Event, StatementCorrected
 
 
 class Receipt(NamedTuple):
@@ -56,12 +57,12 @@ class Recorder:
     ) -> None:
         self._log = log
         self._people = people
-        self._references = references
+        self.references = references
         self._past = past
         self._drafter = Drafter(references, past)
         self._clock = clock
 
-    def record(self, request: Request | Amend | Operate) -> Receipt:
+    def record(self, request: AnyRequest) -> Receipt:
         """Records one request durably and says what became of it.
 
         Raises InputError (RefusedError, KeyConflictError, …) when nothing was recorded because of the input, and
@@ -72,14 +73,14 @@ class Recorder:
             raise answer
         return answer
 
-    def record_all(self, requests: Sequence[Request | Amend | Operate]) -> list[Receipt | InputError]:
+    def record_all(self, requests: Sequence[AnyRequest]) -> list[Receipt | InputError]:
         """Records many requests with two durable writes in all; one that is refused does not take others with it."""
         return self.submit(self.drafts(requests))()
 
-    def drafts(self, requests: Sequence[Request | Amend | Operate]) -> list[Draft | InputError]:
+    def drafts(self, requests: Sequence[AnyRequest]) -> list[Draft | InputError]:
         """The first half of `record_all`: what would be stored, or why a request is refused. Stores nothing."""
         now = self._clock()
-        stencils = Stencils(self._references, self._past_now(), now)
+        stencils = Stencils(self.references, self._past_now(), now)
         return [self._try_draft(request, now, stencils) for request in requests]
 
     def _past_now(self) -> Past:
@@ -113,7 +114,7 @@ class Recorder:
 
         return answers
 
-    def _try_draft(self, request: Request | Amend | Operate, now: int, stencils: Stencils) -> Draft | InputError:
+    def _try_draft(self, request: AnyRequest, now: int, stencils: Stencils) -> Draft | InputError:
         try:
             if isinstance(request, Amend):
                 named = self._named(request.event_id)

@@ -3,10 +3,10 @@
 Times are milliseconds, UTC; `occurred_at` is when the person said it, None for now.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
-from schemas.events import LinkReason
+from schemas.envelope import LinkReason
 from schemas.policy import Basis, Reach
 from schemas.scope import EVERYTHING
 from schemas.subject import Subject
@@ -102,6 +102,17 @@ class OpenFollowUp(Request):
     due_at: int | None = None
 
 
+class Alike(NamedTuple):
+    """What another request says, said of this subject: the rows of a list say the same of many."""
+
+    subject: Subject
+    like: Request
+
+    def request(self) -> Request:
+        """The request by itself."""
+        return replace(self.like, subject=self.subject)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amend:
     """A correction, assignment or resolution: it carries the subject of the event that it names.
@@ -133,4 +144,4 @@ class Operate:
     evidence: str | None = None
 
 
-AnyRequest = Request | Amend | Operate
+AnyRequest = Request | Alike | Amend | Operate

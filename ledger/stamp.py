@@ -16,8 +16,9 @@ from ledger.people import Identity, Words
 from ledger.reference import References
 from ledger.requests import Origin
 from schemas.encoding import content_digest, decode, first_line
+from schemas.envelope import Flag
 from schemas.errors import shown
-from schemas.events import EVENT_TYPES, Event, Flag
+from schemas.events import EVENT_TYPES, Event
 
 SALT_BYTES = 16
 ACTOR = re.compile(r"(person|agent):([^\n\ud800-\udfff]{1,200})|(system|import|regulator):([A-Za-z0-9._-]{1,64})")

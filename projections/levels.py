@@ -53,12 +53,14 @@ def own(said: Iterable[Said], void_until: int, question: Question) -> Level:
     """The contact's own level; grants that occurred up to its last reassignment are void."""
     counting: list[Said] = []
     run_out: list[Said] = []
+    has_grant = False
     for statement in said:
         if question.reaches(statement) and (statement.revokes or statement.at.occurred > void_until):
             (counting if question.in_time(statement) else run_out).append(statement)
-    granted = [statement for statement in counting if not statement.revokes]
-    if not granted and not run_out:
+            has_grant = has_grant or not statement.revokes
+    if not has_grant:
         return Level(counting)  # most contacts that say anything say no, once
+    granted = [statement for statement in counting if not statement.revokes]
     return Level(_unlifted(counting, lambda _grant: True), granted, [said for said in run_out if not said.revokes])
 
 

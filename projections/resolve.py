@@ -53,7 +53,7 @@ def _by_preference(contact: Contact, accounts: Accounts, question: Question) -> 
     void_until = max((at for at in contact.reassigned if at <= question.at), default=-1) if contact.reassigned else -1
     mine = own(contact.said, void_until, question)
     if mine.revoked:
-        return _verdict("revoked_by_number", question, _ids(mine.revoked))
+        return Verdict("revoked_by_number", question.label, tuple([said.event_id for said in mine.revoked]))
     theirs = _account_levels(contact, accounts, mine, question) if contact.accounts else []
     revoked = [said for level in theirs for said in level.revoked]
     if revoked:

@@ -41,7 +41,12 @@ def newest(value: bytes) -> dict[str, Any] | None:
 
     Raises ValueError for bytes that only look like one.
     """
-    return upcast(orjson.loads(value)) if RETIRED.search(value) else None
+    if not RETIRED.search(value):
+        return None
+    fields = orjson.loads(value)
+    if not isinstance(fields, dict):
+        raise ValueError("it is no object")
+    return upcast(fields)
 
 
 def first_line(error: Exception) -> str:

@@ -5,35 +5,23 @@ a person (subject, account, actor, idempotency key) is a keyed reference (`ledge
 reasons are published codes; a person's own words are evidence and live beside the ledger.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from schemas.envelope import (
+    ContactEvent,
+    Envelope,
+    EventId,
+    LinkReason,
+    OperatorEvent,
+    Procedure,
+    Ref,
+    SubjectEvent,
+)
 from schemas.policy import Basis, Code, Policy
 from schemas.scope import Scope
-from schemas.subject import SubjectKind
 from schemas.times import Millis
-
-Ref = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="Keyed reference of a person's identifier.")]
-EventId = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
-        description="UUIDv7.",
-    ),
-]
-Procedure = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}@[A-Za-z0-9._-]{1,32}$", description="NAME@VERSION.")]
-Flag = Literal[
-    "widened_channel",
-    "widened_purpose",
-    "widened_brand",
-    "clamped_time",
-    "procedure_withdrawn",
-    "procedure_unknown",
-    "key_conflict",
-    "past_unknown",
-]
-LinkReason = Literal["added", "ported", "transferred", "closed"]
 
 OPERATOR_LEDGER = "operator:ledger"
 OPERATOR_POLICY = "operator:policy"
@@ -44,54 +32,9 @@ OPERATOR_GATEWAYS = "operator:gateways"
 OPERATOR_INBOX = "operator:inbox"
 
 
-class Shape(BaseModel):
-    """Unknown fields are ignored on read: a newer writer may have added some."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class Capture(Shape):
-    """How the change came in: a published source code and the procedure that was followed."""
-
-    source: Code
-    procedure: Procedure | None = None
-
-
-class Evidence(Shape):
-    """A commitment, SHA-256(salt ‖ text), to words that are kept, erasable, beside the ledger."""
-
-    commitment: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")] | None = None
-    kind: Code = "text"
-
-
-class Envelope(Shape):
-    """What every event carries. Times are milliseconds since 1970, UTC."""
-
-    kind: SubjectKind = Field(description="What the subject is.")
-    subject: Annotated[str, Field(pattern=r"^([0-9a-f]{32}|operator:[a-z]+)$")]
-    event_id: EventId
-    occurred_at: Millis = Field(description="When the person said it.")
-    received_at: Millis = Field(description="When it reached us.")
-    actor: Annotated[
-        str, Field(pattern=r"^(person|agent):[0-9a-f]{32}$|^(system|import|regulator):[A-Za-z0-9._-]{1,64}$")
-    ]
-    capture: Capture
-    evidence: Evidence | None = None
-    jurisdiction: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    idempotency_key: Ref
-    content: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] = Field(
-        description="SHA-256, first 16 bytes, of all fields but times, ids, evidence and flags; see docs/events.md."
-    )
-    correlation_id: EventId | None = None
-    causation_id: EventId | None = None
-    flags: tuple[Flag, ...] = ()
-
-
-class PreferenceGranted(Envelope):
+class PreferenceGranted(SubjectEvent):
     """The subject said yes to a scope."""
 
-    subject_kinds: ClassVar = ("number", "email", "account")
     type: Literal["PreferenceGranted"] = "PreferenceGranted"
     schema_version: Literal[1] = 1
     scope: Scope
@@ -99,58 +42,52 @@ class PreferenceGranted(Envelope):
     valid_until: Millis | None = None
 
 
-class PreferenceRevoked(Envelope):
+class PreferenceRevoked(SubjectEvent):
     """The subject said no to a scope."""
 
-    subject_kinds: ClassVar = ("number", "email", "account")
     type: Literal["PreferenceRevoked"] = "PreferenceRevoked"
     schema_version: Literal[1] = 1
     scope: Scope
     valid_until: Millis | None = None
 
 
-class StatementCorrected(Envelope):
+class StatementCorrected(SubjectEvent):
     """An event of the same subject was wrong: it no longer counts. Nothing is ever edited."""
 
-    subject_kinds: ClassVar = ("number", "email", "account")
     type: Literal["StatementCorrected"] = "StatementCorrected"
     schema_version: Literal[1] = 1
     corrects: EventId
     reason: Code = "wrong"
 
 
-class SubjectErased(Envelope):
+class SubjectErased(SubjectEvent):
     """Identity and evidence of the subject were erased; the suppression stays."""
 
-    subject_kinds: ClassVar = ("number", "email", "account")
     type: Literal["SubjectErased"] = "SubjectErased"
     schema_version: Literal[1] = 1
 
 
-class ContactLinked(Envelope):
+class ContactLinked(ContactEvent):
     """The contact belongs to an account."""
 
-    subject_kinds: ClassVar = ("number", "email")
     type: Literal["ContactLinked"] = "ContactLinked"
     schema_version: Literal[1] = 1
     account: Ref
     reason: LinkReason = "added"
 
 
-class ContactUnlinked(Envelope):
+class ContactUnlinked(ContactEvent):
     """The contact no longer belongs to an account."""
 
-    subject_kinds: ClassVar = ("number", "email")
     type: Literal["ContactUnlinked"] = "ContactUnlinked"
     schema_version: Literal[1] = 1
     account: Ref
     reason: LinkReason = "closed"
 
 
-class NumberReassigned(Envelope):
+class NumberReassigned(ContactEvent):
     """Another person holds the number from now on: a new tenure."""
 
-    subject_kinds: ClassVar = ("number", "email")
     type: Literal["NumberReassigned"] = "NumberReassigned"
     schema_version: Literal[1] = 1
 
@@ -161,7 +98,6 @@ class FollowUpOpened(Envelope):
     While it is open and holds, nothing that needs consent goes out.
     """
 
-    subject_kinds: ClassVar = ("number", "email", "account", "operator")
     type: Literal["FollowUpOpened"] = "FollowUpOpened"
     schema_version: Literal[2] = 2
     reason: Code
@@ -172,7 +108,6 @@ class FollowUpOpened(Envelope):
 class FollowUpAssigned(Envelope):
     """A follow-up has somebody who works on it."""
 
-    subject_kinds: ClassVar = ("number", "email", "account", "operator")
     type: Literal["FollowUpAssigned"] = "FollowUpAssigned"
     schema_version: Literal[1] = 1
     follow_up: EventId
@@ -182,17 +117,10 @@ class FollowUpAssigned(Envelope):
 class FollowUpResolved(Envelope):
     """A follow-up is done."""
 
-    subject_kinds: ClassVar = ("number", "email", "account", "operator")
     type: Literal["FollowUpResolved"] = "FollowUpResolved"
     schema_version: Literal[1] = 1
     follow_up: EventId
     resolution: Code = "done"
-
-
-class OperatorEvent(Envelope):
-    """About a thing of the operator's."""
-
-    subject_kinds: ClassVar = ("operator",)
 
 
 class LedgerOpened(OperatorEvent):

@@ -76,7 +76,7 @@ def region_of(number: str) -> str | None:
     """The ISO 3166 region that an E.164 number belongs to, or None where its country code is shared or unknown."""
     parsed = phonenumbers.parse(number)
     region = phonenumbers.region_code_for_number(parsed)
-    if region is not None:
+    if region not in (None, "001"):
         return region
     main = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
     return None if main in ("ZZ", "001") or _shared(parsed.country_code or 0) else main
@@ -96,6 +96,8 @@ def _stands(digits: str) -> bool:
 
     A *no* only means that the library must be asked.
     """
+    if digits[0] == "1" and len(digits) != 11:
+        return False  # what some of its regions dial among themselves, such as 310-1234 in Canada
     for length in (1, 2, 3):
         code = int(digits[:length])
         if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:

@@ -12,11 +12,19 @@ from pydantic import (
     model_validator,
 )
 
-from schemas.errors import ScopeError
+from schemas.errors import ScopeError, TimeError
 from schemas.scope import EVERYTHING, covers, path
 from schemas.times import Millis, parse_time, rfc3339
 
-Path = Annotated[str, AfterValidator(path)]
+
+def _path(text: str) -> str:
+    try:
+        return path(text)
+    except ScopeError as error:
+        raise ValueError(str(error)) from None  # which pydantic takes as its own, and says where
+
+
+Path = Annotated[str, AfterValidator(_path)]
 Regime = Literal["opt_in", "opt_out"]
 Reach = Literal["contact", "account"]
 Basis = Literal["express", "implied", "soft_opt_in", "contract"]
@@ -24,7 +32,10 @@ Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 def _millis(value: object) -> object:
-    return parse_time(value) if isinstance(value, str) else value
+    try:
+        return parse_time(value) if isinstance(value, str) else value
+    except TimeError as error:
+        raise ValueError(str(error)) from None
 
 
 Time = Annotated[

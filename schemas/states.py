@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.events import EventId, LinkReason, Ref
+from schemas.envelope import EventId, LinkReason, Ref
 from schemas.policy import Basis
 from schemas.scope import Scope
 from schemas.subject import SubjectKind

@@ -43,7 +43,7 @@ def _moment(text: str) -> datetime:
     if len(text) < len("2026-01-01T00:00") or text[10] not in "Tt ":
         raise TimeError(f"{shown(text)} is not a time; write it like 2026-11-22T10:00:00Z")
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())  # RFC 3339 allows t and z
         moment.utctimetuple()  # an offset at the edge of the calendar overflows only here
     except (ValueError, OverflowError):
         raise TimeError(f"{shown(text)} is not a time; write it like 2026-11-22T10:00:00Z") from None

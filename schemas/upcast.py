@@ -22,6 +22,11 @@ UPCASTERS: dict[tuple[str, int], Callable[[Fields], Fields]] = {
 
 def upcast(fields: Fields) -> Fields:
     """The fields in the newest version of their type; as they are where no retired version is named."""
-    while step := UPCASTERS.get((fields.get("type", ""), fields.get("schema_version", 0))):
+    while step := _step(fields):
         fields = step(fields)
     return fields
+
+
+def _step(fields: Fields) -> Callable[[Fields], Fields] | None:
+    name, version = fields.get("type"), fields.get("schema_version")  # anything at all, where they are no event's
+    return UPCASTERS.get((name, version)) if isinstance(name, str) and isinstance(version, int) else None

@@ -23,8 +23,8 @@ from consumers.cli.output import complain, either
 from consumers.receipts import as_json, in_words
 from ledger.record import Receipt
 from ledger.requests import Link, Request, Unlink
+from schemas.envelope import LinkReason
 from schemas.errors import InputError
-from schemas.events import LinkReason
 from schemas.subject import Subject, parse_contact, parse_subject
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id, with or without account:.")]

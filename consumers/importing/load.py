@@ -6,6 +6,7 @@ row finds itself recorded by its key (`rows.py`), and the rest follows.
 """
 
 import gc
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from consumers.importing.mapping import Mapping
 from consumers.importing.options import Options
@@ -24,13 +25,13 @@ from consumers.importing.rejects import Rejects
 from consumers.importing.rows import HalfUnderstood, Rows
 from consumers.importing.source import Source, opened
 from consumers.importing.spool import in_order
+from consumers.importing.window import BATCH, WINDOW, Made, Window
 from ledger.log import Position
 from ledger.record import Answers, Receipt, Recorder
-from ledger.requests import Request
+from ledger.reference import References
 from ledger.stamp import Draft
 from schemas.errors import InputError
 
-BATCH: Final = 2_000
 AHEAD: Final = 2  # batches: while one is drafted, another's identities and a third's events are on their way
 UNDATED: Final = 1 << 62  # as of the import: after everything that has a date
 Progress = Callable[[int, int, int], None]
@@ -53,14 +54,6 @@ class Result:
         return asdict(self)
 
 
-class Made(NamedTuple):
-    """A row and what it asks for, and why not all of it can be had."""
-
-    row: Row
-    requests: list[Request]
-    wrong: InputError | None
-
-
 def load(path: Path, recorder: Recorder, options: Options, progress: Progress | None = None) -> Result:
     """Imports a file. Raises InputError before anything is written where the file or an option cannot be meant, and
     UnavailableError in the middle: then run it again, nothing is recorded twice.
@@ -81,7 +74,7 @@ def load(path: Path, recorder: Recorder, options: Options, progress: Progress | 
     with Rejects(target, found.columns) as rejects:
         source.must_be_unchanged("nothing was recorded")
         loading = Loading(source, found, rows, rejects, FlagFollowUps(recorder, source.digest, shared))
-        with _collecting_rarely():
+        with _as_bulk_work():
             result = loading.run(recorder, options.dry_run, total, ordered, progress)
     result.rejects_file = str(target) if rejects.count else None
     source.must_be_unchanged(f"{result.recorded:,} rows of it were recorded, import it again")
@@ -89,15 +82,18 @@ def load(path: Path, recorder: Recorder, options: Options, progress: Progress | 
 
 
 @contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    """A batch is tens of thousands of objects without cycles; at the usual threshold looking for some is a third of
-    all work."""
-    usual = gc.get_threshold()
-    gc.set_threshold(200_000, *usual[1:])
+def _as_bulk_work() -> Iterator[None]:
+    """How the interpreter goes about it. A batch is ten thousands of objects without cycles: at the usual threshold
+    looking for some is a third of all work. And the threads that store take the interpreter's lock back after each
+    statement: at the usual interval they wait for it longer than they work."""
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(200_000, *threshold[1:])
+    sys.setswitchinterval(0.000_1)
     try:
         yield
     finally:
-        gc.set_threshold(*usual)
+        gc.set_threshold(*threshold)
+        sys.setswitchinterval(interval)
 
 
 def _surveyed(found: Reader, rows: Rows, dated: bool) -> tuple[int, bool]:
@@ -118,7 +114,7 @@ def _moment(rows: Rows, row: Row) -> int:
     return UNDATED if moment is None else moment
 
 
-Batch = tuple[list[Made], int, "Future[Answers]"]
+Batch = tuple[Window, Sequence[int], int, "Future[Answers]"]
 
 
 class Loading:
@@ -137,10 +133,10 @@ class Loading:
         submit = _not_stored if dry_run else recorder.submit
         ahead: deque[Batch] = deque()
         with ThreadPoolExecutor(1, "import") as thread:
-            for made in self._batches(ordered):
-                drafts = recorder.drafts([request for row in made for request in row.requests])
+            for window, batch in self._batches(ordered, recorder.references):
+                drafts = recorder.drafts([window.requests[place] for place in batch])
                 first = self._follow_ups.opened_by(drafts)
-                ahead.append((made, len(first), thread.submit(submit, [*first, *drafts])))
+                ahead.append((window, batch, len(first), thread.submit(submit, [*first, *drafts])))
                 if len(ahead) > AHEAD:
                     self._settle(*ahead.popleft())
                     self._tell(progress, total)
@@ -153,12 +149,19 @@ class Loading:
         if progress:
             progress(self._result.rows, self._size * self._result.rows // total, self._size)
 
-    def _batches(self, ordered: bool) -> Iterator[list[Made]]:
+    def _batches(self, ordered: bool, references: References) -> Iterator[tuple[Window, Sequence[int]]]:
+        """While the batches of one window are on their way, the rows of the next are read."""
         rows: Iterable[Row] = self._reader.rows()
         if not ordered:
             rows = in_order((_moment(self._rows, row), place, row) for place, row in enumerate(rows))
         made = map(self._made, rows)
-        return iter(lambda: list(islice(made, BATCH)), [])
+        upcoming = list(islice(made, WINDOW))
+        while upcoming:
+            window, upcoming = Window(upcoming, references), []
+            for batch in window.batches():
+                yield window, batch
+                upcoming += islice(made, BATCH)
+            upcoming += islice(made, WINDOW - len(upcoming))
 
     def _made(self, row: Row) -> Made:
         try:
@@ -170,11 +173,10 @@ class Loading:
         except InputError as error:
             return Made(row, [], error)
 
-    def _settle(self, made: list[Made], follow_ups: int, submitted: "Future[Answers]") -> None:
-        """Counts a batch, once it is durable."""
-        answers = iter(submitted.result()()[follow_ups:])
-        for row, requests, wrong in made:
-            self._count(row, wrong, list(islice(answers, len(requests))))
+    def _settle(self, window: Window, batch: Sequence[int], follow_ups: int, submitted: "Future[Answers]") -> None:
+        """Notes what became of a batch, once it is durable, and counts the rows of a window that is done."""
+        for made, answers in window.settled(batch, submitted.result()()[follow_ups:]):
+            self._count(made.row, made.wrong, answers)
 
     def _count(self, row: Row, wrong: InputError | None, answers: list[Receipt | InputError]) -> None:
         result = self._result

@@ -3,7 +3,8 @@
 Otherwise a renamed column could turn an opt-in into an opt-out, or a list's channel into everything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Final
 
 from consumers.importing.options import FIELDS, SUBJECTS, Options
@@ -11,27 +12,34 @@ from consumers.importing.readers import RESERVED
 from schemas.errors import InputError, shown
 
 POSITION_OF_BARE: Final = ("1",)
+ABOUT: Final = (*SUBJECTS, "region")
 
 
 class Mapping:
     """Takes the fields of a row out of its cells."""
 
     def __init__(self, columns: Sequence[str], options: Options) -> None:
-        """Raises InputError for a column that is not mapped, mapped twice, or not there."""
+        """`rest` takes the cells of a row that say the rest: what rows have in common that differ in whom they are
+        about. Raises InputError for a column that is not mapped, mapped twice, or not there.
+        """
         self.columns = tuple(columns)
         self._defaults = dict(options.defaults)
         self.places = _places(self.columns, options)
         self._pairs = tuple(self.places.items())
+        self._about = tuple((name, place) for name, place in self._pairs if name in ABOUT)
+        self._defaults_about = {name: value for name, value in options.defaults.items() if name in ABOUT}
+        rest = [place for name, place in self._pairs if name not in SUBJECTS]
+        self.rest: Callable[[Sequence[str]], object] = itemgetter(*rest) if rest else lambda cells: None
         self._must_have("action", ("action",), "--default action=revoke")
         self._must_have("whom it is about", SUBJECTS, "--map number=COLUMN")
 
     def fields(self, cells: Sequence[str]) -> dict[str, str]:
         """The fields that a row says, and the defaults of those that it leaves empty."""
-        said = self._defaults.copy()
-        for name, place in self._pairs:
-            if text := cells[place].strip():
-                said[name] = text
-        return said
+        return _said(self._defaults, self._pairs, cells)
+
+    def about(self, cells: Sequence[str]) -> dict[str, str]:
+        """Those of the fields that say whom a row is about, and how to read it."""
+        return _said(self._defaults_about, self._about, cells)
 
     def column_of(self, name: str) -> str:
         """How to name the place of a field in a message."""
@@ -43,6 +51,14 @@ class Mapping:
                 f"no column says {what}; the file has {_listed(self.columns)}. "
                 f"Map one to {' or '.join(fields)}, or say {how}. Nothing was recorded"
             )
+
+
+def _said(defaults: dict[str, str], places: Iterable[tuple[str, int]], cells: Sequence[str]) -> dict[str, str]:
+    said = defaults.copy()
+    for name, place in places:
+        if text := cells[place].strip():
+            said[name] = text
+    return said
 
 
 def _places(columns: tuple[str, ...], options: Options) -> dict[str, int]:

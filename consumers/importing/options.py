@@ -15,8 +15,8 @@ import phonenumbers
 from ledger.leniency import CODE, LANGUAGE, PROCEDURE
 from ledger.stamp import ACTOR
 from schemas import subject
+from schemas.envelope import LinkReason
 from schemas.errors import InputError, shown
-from schemas.events import LinkReason
 from schemas.number import parse_number
 from schemas.policy import Basis
 from schemas.scope import pattern

@@ -9,8 +9,9 @@ from consumers.importing.options import Options
 from ledger.record import Recorder
 from ledger.requests import Operate, Origin
 from ledger.stamp import Draft
+from schemas.envelope import Flag
 from schemas.errors import InputError
-from schemas.events import OPERATOR_INBOX, Flag
+from schemas.events import OPERATOR_INBOX
 
 UUID7: Final = 7 << 76 | 0b10 << 62
 

@@ -11,7 +11,7 @@ import phonenumbers
 
 from consumers.importing.mapping import Mapping
 from consumers.importing.options import ACTIONS, BASES, REASONS, SUBJECTS, Options
-from ledger.requests import Grant, Link, Origin, Reassign, Request, Revoke, Unlink
+from ledger.requests import Alike, Grant, Link, Origin, Reassign, Request, Revoke, Unlink
 from schemas.errors import InputError, TimeError, shown
 from schemas.number import parse_number
 from schemas.scope import EVERYTHING
@@ -19,13 +19,15 @@ from schemas.subject import Subject, account, address
 from schemas.times import parse_time
 
 Said = dict[str, str]
+ANYBODY: Final = Subject("number", "")  # of a statement that is yet to be said of somebody
+STATEMENTS: Final = 4_096
 ENDED: Final = 0  # a moment before any statement: an end that cannot be read is no end, and is flagged
 
 
 class HalfUnderstood(InputError):
     """An opt-out names several subjects and not all can be understood: `requests` are for those that can."""
 
-    def __init__(self, error: InputError, requests: list[Request]) -> None:
+    def __init__(self, error: InputError, requests: list[Request | Alike]) -> None:
         super().__init__(f"{error} (for the others that the row names it was recorded)")
         self.requests = requests
 
@@ -42,18 +44,33 @@ class Rows:
         self._now = now
         self._origin = origin
         self._origin_of = lru_cache(1024)(self._make_origin)
+        self._statements: dict[object, Revoke | Grant] = {}
 
-    def requests(self, cells: Sequence[str]) -> list[Request]:
+    def requests(self, cells: Sequence[str]) -> list[Request | Alike]:
         """What a row asks to be recorded. Raises InputError, naming column and value, for a row that is rejected."""
+        rest = self._mapping.rest(cells)
+        statement = self._statements.get(rest) or self._statement(cells)
+        if statement is None:
+            return [self._membership(self._mapping.fields(cells))]
+        if len(self._statements) >= STATEMENTS:
+            self._statements.clear()
+        self._statements[rest] = statement
+        about = self._mapping.about(cells)
+        if isinstance(statement, Grant):
+            return [Alike(self._only(about, "a grant"), statement)]
+        return self._of_all(about, statement)
+
+    def _statement(self, cells: Sequence[str]) -> Revoke | Grant | None:
+        """What a row says, whomever it says it of: most rows of a list say the same."""
         said = self._mapping.fields(cells)
         action = said.get("action", "").lower()
         match action:
             case "revoke":
                 return self._revoke(said)
             case "grant":
-                return [self._grant(said)]
+                return self._grant(said)
             case "link" | "unlink" | "reassign":
-                return [self._membership(action, said)]
+                return None
         if not action:
             raise InputError("no action is given, and none is guessed; write revoke, grant, link, unlink or reassign")
         raise InputError(f"{self._at('action')}: {shown(said['action'])} is none of {', '.join(ACTIONS)}")
@@ -65,28 +82,26 @@ class Rows:
         except TimeError:
             return None
 
-    def _revoke(self, said: Said) -> list[Request]:
-        subjects, wrong = self._understood(said)
+    def _of_all(self, about: Said, statement: Revoke) -> list[Request | Alike]:
+        subjects, wrong = self._understood(about)
         if not subjects:
             raise wrong or InputError(NOBODY)
-        occurred, unclear = self._lenient(said, "occurred_at")
-        until, endless = self._lenient(said, "valid_until")
-        brand, channel, purpose = scope = self._scope(said)
-        key = self._key("revoke", said, scope, occurred)
-        requests: list[Request] = [
-            Revoke(
-                subject=subject, origin=self._origin_for(said), occurred_at=occurred, time_unclear=unclear,
-                idempotency_key=key, evidence=said.get("evidence"), brand=brand, channel=channel, purpose=purpose,
-                valid_until=ENDED if endless else until, reach="contact",
-            )
-            for subject in subjects
-        ]  # fmt: skip
+        requests: list[Request | Alike] = [Alike(subject, statement) for subject in subjects]
         if wrong:
             raise HalfUnderstood(wrong, requests)
         return requests
 
+    def _revoke(self, said: Said) -> Revoke:
+        occurred, unclear = self._lenient(said, "occurred_at")
+        until, endless = self._lenient(said, "valid_until")
+        brand, channel, purpose = scope = self._scope(said)
+        return Revoke(
+            subject=ANYBODY, origin=self._origin_for(said), occurred_at=occurred, time_unclear=unclear,
+            idempotency_key=self._key("revoke", said, scope, occurred), evidence=said.get("evidence"),
+            brand=brand, channel=channel, purpose=purpose, valid_until=ENDED if endless else until, reach="contact",
+        )  # fmt: skip
+
     def _grant(self, said: Said) -> Grant:
-        subject = self._only(said, "a grant")
         for name in ("channel", "purpose", "basis", "occurred_at"):
             if name not in said:
                 raise InputError(f"a grant says its {name}, and this row does not")
@@ -96,13 +111,14 @@ class Rows:
         occurred = self._strict(said, "occurred_at")
         scope = (brand, said["channel"], said["purpose"])
         return Grant(
-            subject=subject, origin=self._origin_for(said), occurred_at=occurred, evidence=said.get("evidence"),
+            subject=ANYBODY, origin=self._origin_for(said), occurred_at=occurred, evidence=said.get("evidence"),
             basis=self._word(said, "basis", BASES),  # type: ignore[arg-type]
             brand=brand, channel=said["channel"], purpose=said["purpose"],
             valid_until=self._strict(said, "valid_until"), idempotency_key=self._key("grant", said, scope, occurred),
         )  # fmt: skip
 
-    def _membership(self, action: str, said: Said) -> Request:
+    def _membership(self, said: Said) -> Request:
+        action = said["action"].lower()
         occurred = self._strict(said, "occurred_at")
         origin, evidence = self._origin_for(said), said.get("evidence")
         if action == "reassign":

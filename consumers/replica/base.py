@@ -1,6 +1,9 @@
 """What a copy held when it was last loaded or merged: tables in a mapped file that never change."""
 
+import os
 import tempfile
+import weakref
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +37,9 @@ class Base:
     def __init__(self, file: BinaryIO, name: str, check: bool = True) -> None:
         """Maps a file that `save` or `anonymous` has written. Raises SnapshotError."""
         image = read(file, name, check)
+        self.descriptor = os.dup(file.fileno())
+        """Of the file, for a process of our own that maps it too; it stays open as long as this object lives."""
+        weakref.finalize(self, os.close, self.descriptor)
         meta = image.meta
         self.bits: int = meta["bits"]
         self.shapes: list[Shape] = [(revokes, tuple(scope), basis) for revokes, scope, basis in meta["shapes"]]
@@ -45,7 +51,8 @@ class Base:
         self.digits = (self.bits + 64) // 4
         self.size = sum(len(section) for section in image.sections.values())
         self._general = "general" in self.tables
-        self._compact = [(self.tables[name], CONTACTS[name]) for name in WIDTHS if name in self.tables]
+        compact = [(self.tables[name], CONTACTS[name]) for name in WIDTHS if name in self.tables]
+        self._compact = [(*table.views, table.records, contact_of) for table, contact_of in compact]
 
     @classmethod
     def anonymous(cls, builder: Builder, said: Said) -> Self:
@@ -68,12 +75,14 @@ class Base:
             row = general_row(self.tables, "general", reference)
             if row >= 0:
                 return payload.contact(self.tables["general"].blob(row)[16:])
+        # `Table.find`, written out: of what a decision costs, calls are the most.
         whole, bits = int.from_bytes(reference[:PREFIX], "big"), self.bits
-        bucket, key = whole >> (96 - bits), (whole >> (32 - bits)) & KEY_MASK  # as `split` does, at half the time
-        for table, contact_of in self._compact:
-            row = table.find_key(bucket, key)
-            if row >= 0:
-                return contact_of(table.records, row, self.shapes)
+        bucket, key = whole >> (96 - bits), (whole >> (32 - bits)) & KEY_MASK
+        for starts, keys, records, contact_of in self._compact:
+            end = starts[bucket + 1]
+            row = bisect_left(keys, key, starts[bucket], end)
+            if row < end and keys[row] == key:
+                return contact_of(records, row, self.shapes)
         return NO_CONTACT
 
     def is_general(self, reference: bytes) -> bool:
@@ -82,7 +91,8 @@ class Base:
 
     def knows(self, reference: bytes) -> bool:
         """Whether there is a row of a contact."""
-        return self.is_general(reference) or any(table.find(reference) >= 0 for table, _ in self._compact)
+        found = (self.tables[name].find(reference) >= 0 for name in WIDTHS if name in self.tables)
+        return self.is_general(reference) or any(found)
 
     def blob(self, table: str, reference: bytes) -> bytes | None:
         """The payload of a subject of `general` or `accounts`; `reference` may be the first 10 bytes of an account."""
@@ -91,9 +101,10 @@ class Base:
 
     def contacts(self) -> Iterator[tuple[str, Contact]]:
         """Every contact, with the digits of its reference that are known: all, or the first `digits`."""
-        for table, contact_of in self._compact:
-            for row in range(len(table)):
-                yield table.prefix(row), contact_of(table.records, row, self.shapes)
+        for name, table in self.tables.items():
+            if name in CONTACTS:
+                for row in range(len(table)):
+                    yield table.prefix(row), CONTACTS[name](table.records, row, self.shapes)
         if self._general:
             general = self.tables["general"]
             for row in range(len(general)):

@@ -1,7 +1,7 @@
 """What has changed since the tables were written, as payloads by reference."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from consumers.replica import payload
 from consumers.replica.base import Base
@@ -12,7 +12,8 @@ from projections import history
 from projections.statement import Fields
 
 
-class Changes(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Changes:
     """New states of some subjects. Accounts are found by the first bytes of their reference too."""
 
     contacts: dict[bytes, bytes]
@@ -24,6 +25,10 @@ class Changes(NamedTuple):
     def none(cls) -> "Changes":
         """Nothing has changed."""
         return cls({}, {}, {}, {})
+
+    def copied(self) -> "Changes":
+        """The changes up to now, which do not change any more."""
+        return Changes(dict(self.contacts), dict(self.accounts), dict(self.by_prefix), dict(self.operator))
 
     def take(self, later: "Changes") -> None:
         """Takes over what has changed since."""

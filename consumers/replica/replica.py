@@ -73,6 +73,22 @@ class Replica:
             raise SnapshotError(f"{path} was made with another secret; load the copy again")
         return cls(base, path)
 
+    @classmethod
+    def of_descriptor(cls, descriptor: int) -> Self:
+        """The copy in a file that another process of ours has open, and has checked."""
+        with open(descriptor, "rb", closefd=False) as file:
+            return cls(Base(file, "the copy", check=False))
+
+    def settled(self) -> Base:
+        """Tables with all changes in them, for others to read; this copy stays as it is."""
+        with self.lock:
+            base, held, operator = self._base, self._changes.copied(), self._operator
+            said = _said(self._watermark, operator, base.said.fingerprint, self.notes)
+        if base.said.watermark == said.watermark and operator is base.said.operator and not held:
+            return base
+        with merged(base, held.contacts, held.accounts, None) as builder:
+            return Base.anonymous(builder, said)
+
     def save(self, path: Path) -> None:
         """Writes base and changes to a file, in one step; this copy is in that file from then on."""
         self._rebase(path)

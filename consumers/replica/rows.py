@@ -135,7 +135,9 @@ def _statement(event: bytes, stamp: bytes, shapes: list[Shape]) -> Said:
     shape_and_time = integer(stamp, "little")
     revokes, scope, basis = shapes[shape_and_time >> SHAPE_BIT]
     at = make(Moment, (shape_and_time & TIME_MASK, 0, 0, 0))
-    return make(Said, (revokes, scope, at, None, basis, event_text(event)))
+    digits = event.hex()
+    event_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return make(Said, (revokes, scope, at, None, basis, event_id))
 
 
 def _account(account: bytes, joined: bytes) -> tuple[str, Spells]:
@@ -145,9 +147,3 @@ def _account(account: bytes, joined: bytes) -> tuple[str, Spells]:
 def event_bytes(event_id: str) -> bytes:
     """An event id as its 16 bytes."""
     return bytes.fromhex(event_id.replace("-", ""))
-
-
-def event_text(event: bytes) -> str:
-    """The event id behind 16 bytes."""
-    digits = event.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -46,6 +46,7 @@ class Table:
         self._keys = keys.cast("Q")
         self.records = records
         self.blobs = blobs
+        self.views = (self._starts, self._keys)
         self.starts = np.frombuffer(starts, np.uint32)
         self.keys = np.frombuffer(keys, np.uint64)
         self._ends: Places | None = None
@@ -55,10 +56,7 @@ class Table:
 
     def find(self, reference: bytes) -> int:
         """The first row of a reference's bucket and key; -1 where there is none."""
-        return self.find_key(*split(reference, self.bits))
-
-    def find_key(self, bucket: int, key: int) -> int:
-        """The first row of a bucket and key; -1 where there is none."""
+        bucket, key = split(reference, self.bits)
         keys, end = self._keys, self._starts[bucket + 1]
         row = bisect_left(keys, key, self._starts[bucket], end)
         return row if row < end and keys[row] == key else -1

@@ -23,6 +23,7 @@ from ledger.people import Identity, Words
 PATIENCE = 60.0
 FEW = 16  # so many references are looked up before waiting for a turn: most often all are known
 PAGE = 2_000  # rows read in one moment
+MAX_SLOT = 2**63 - 1
 
 PEOPLE = Kind(
     name="a store of identities",
@@ -68,7 +69,9 @@ MARK = (
     "INSERT OR IGNORE INTO marks SELECT ?, coalesce((SELECT max(slot) + 1 FROM vault), 0) "
     "WHERE ? >= coalesce((SELECT max(at) FROM marks), 0) + 3600000"
 )
-KEPT_BEFORE = "SELECT ref FROM identity WHERE slot < coalesce((SELECT max(slot) FROM marks WHERE at < ?), 0)"
+# What came after a mark and before the next came within the hour, or there would be another mark between.
+END_BEFORE = "SELECT coalesce(min(slot), ?) FROM marks WHERE at > ? - 3600000"
+NEXT_REFS = "SELECT ref FROM identity WHERE ref > ? AND slot < ? ORDER BY ref LIMIT ?"
 OVERWRITE = "UPDATE vault SET sealed = zeroblob(length(sealed)) WHERE slot = ?"
 LOOK = "INSERT INTO looks SELECT coalesce(max(number) + 1, 0), ?, ?, ?, ? FROM looks"
 LOOKS = "SELECT number, at, ref, by, what FROM looks WHERE number > ? ORDER BY number LIMIT ?"
@@ -126,8 +129,9 @@ class SqlitePeople:
 
     def _keep_identities(self, db: sqlite3.Connection, people: dict[Packed, Identity], erased: set[Packed]) -> None:
         # References are random: in their order, neighbours land on the same page of the index.
-        known = {ref for (ref,) in _fetch(db, KNOWN, 1, sorted(people, key=_sort_key))} | erased
-        new = sorted((ref for ref in people if ref not in known), key=_sort_key)
+        refs = _in_order(people)
+        known = {ref for (ref,) in _fetch(db, KNOWN, 1, refs)} | erased
+        new = [ref for ref in refs if ref not in known]
         slots = _put(db, self._sealing.identities([people[ref] for ref in new]))
         values = [value for pair in zip(new, slots, strict=True) for value in pair]
         _execute(db, "INSERT INTO identity (ref, slot) VALUES {rows}", 2, values)
@@ -161,11 +165,14 @@ class SqlitePeople:
 
     def all_refs(self) -> Iterator[str]:
         """See the port. Those kept meanwhile may be among them or not."""
-        page = self._file.rows("SELECT ref FROM identity ORDER BY ref LIMIT ?", (PAGE,))
+        return self._refs(MAX_SLOT)
+
+    def _refs(self, end: int) -> Iterator[str]:
+        page = self._file.rows("SELECT ref FROM identity WHERE slot < ? ORDER BY ref LIMIT ?", (end, PAGE))
         while page:
             for (ref,) in page:
                 yield unpacked(ref)
-            page = self._file.rows("SELECT ref FROM identity WHERE ref > ? ORDER BY ref LIMIT ?", (page[-1][0], PAGE))
+            page = self._file.rows(NEXT_REFS, (page[-1][0], end, PAGE))
 
     def evidence(self, ref: str, event_id: str) -> Words | None:
         """See the port. Raises NotALedgerError if the record is damaged."""
@@ -186,7 +193,7 @@ class SqlitePeople:
 
     def kept_before(self, at: int) -> Iterator[str]:
         """See the port. Knows it to the hour: one that was stored less than an hour before may not be among them."""
-        return (unpacked(ref) for (ref,) in self._file.rows(KEPT_BEFORE, (at,)))
+        return self._refs(self._file.rows(END_BEFORE, (MAX_SLOT, at))[0][0])
 
     def _remove(self, known: Packed, remember: bool) -> int:
         with self._file.writing() as db:
@@ -264,5 +271,12 @@ def _fetch(db: sqlite3.Connection, template: str, width: int, values: list[Any])
     ]
 
 
-def _sort_key(ref: Packed) -> tuple[bool, Packed]:
-    return isinstance(ref, bytes), ref  # as SQLite sorts: text before bytes
+def _in_order(refs: Iterable[Packed]) -> list[Packed]:
+    """As the indexes have them: text before bytes."""
+    texts, raws = [], []
+    for ref in refs:
+        if isinstance(ref, bytes):
+            raws.append(ref)
+        else:
+            texts.append(ref)
+    return [*sorted(texts), *sorted(raws)]

@@ -4,6 +4,7 @@
 return costs up to 5 ms: row by row, 256 events then take a second and a half, in these statements 50 ms.
 """
 
+from binascii import unhexlify
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -17,10 +18,10 @@ def packed(text: str) -> Packed:
     """A reference as its 16 bytes; any other text, such as an operator's subject, as it is."""
     if len(text) == 32:
         try:
-            raw = bytes.fromhex(text)
+            raw = unhexlify(text)
         except ValueError:
             return text
-        if raw.hex() == text:  # capitals and spaces are another text
+        if raw.hex() == text:  # in capitals it is another text
             return raw
     return text
 

@@ -44,7 +44,7 @@ def loaded(view: MemoryView) -> Replica:
 
 
 def half(told: History) -> tuple[MemoryView, list[dict[str, object]], MemoryView]:
-    """The states after half of a history, the parts that the other half changes, in their order, and the states after."""
+    """The states after half of a history, the parts that the other half changes, and the states after it."""
     middle = len(told.facts) // 2
     before, after = view_of(told.facts[:middle]), view_of(told.facts)
     subjects = {fact.event.subject for fact in told.facts[middle:]}

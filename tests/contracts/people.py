@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -157,6 +158,30 @@ class PeopleContract:
         people.erase(one.ref)
         people.keep([one, one._replace(renews=True), one])
         assert people.identity(one.ref) == one
+
+    def test_what_is_forgotten_is_gone_but_may_come_again(self, people: People) -> None:
+        one = identity()
+        said = words(one.ref)
+        people.keep([one], [said])
+        assert people.forget(one.ref) == 2
+        assert people.identity(one.ref) is None
+        assert people.evidence(one.ref, said.event_id) is None
+        assert people.forget(one.ref) == 0
+        people.keep([one], [said])
+        assert people.identity(one.ref) == one
+        assert people.evidence(one.ref, said.event_id) == said
+
+    def test_to_forget_does_not_take_back_an_erasure(self, people: People) -> None:
+        one = identity()
+        people.erase(one.ref)
+        people.forget(one.ref)
+        people.keep([one])
+        assert people.identity(one.ref) is None
+
+    def test_what_was_kept_just_now_was_not_kept_before(self, people: People) -> None:
+        one = identity()
+        people.keep([one])
+        assert one.ref not in set(people.kept_before(time.time_ns() // 1_000_000 - 7_200_000))
 
     # Who looked
 

@@ -1,6 +1,7 @@
 """An opt-out is never refused: what is doubtful about it is taken in its widest reading, flagged, and followed up."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -46,7 +47,7 @@ def _event(door: Door, receipt: Receipt) -> PreferenceRevoked:
     ],
 )
 def test_what_the_policy_does_not_know_is_widened_to_everything(
-    door: Door, said: dict[str, object], flag: str, counts_as: Scope
+    door: Door, said: dict[str, Any], flag: str, counts_as: Scope
 ) -> None:
     receipt = door.record(revoke(**said))
     assert receipt.flags == (flag,)
@@ -72,7 +73,7 @@ def test_a_scope_that_the_policy_knows_stays_as_narrow_as_it_was_said(door: Door
         {"time_unclear": True, "occurred_at": 1_000},
     ],
 )
-def test_a_time_that_cannot_be_is_taken_as_now(door: Door, said: dict[str, object]) -> None:
+def test_a_time_that_cannot_be_is_taken_as_now(door: Door, said: dict[str, Any]) -> None:
     receipt = door.record(revoke(**said))
     assert _event(door, receipt).occurred_at == door.now
     assert receipt.flags == ("clamped_time",)
@@ -162,7 +163,13 @@ def test_no_words_are_too_long_or_too_strange(door: Door, text: str) -> None:
 
 
 def test_all_that_is_doubtful_about_one_opt_out_is_flagged_once_each(door: Door) -> None:
-    said = {"channel": "pigeon", "purpose": "spam", "brand": "?", "time_unclear": True, "valid_until": 3}
+    said: dict[str, Any] = {
+        "channel": "pigeon",
+        "purpose": "spam",
+        "brand": "?",
+        "time_unclear": True,
+        "valid_until": 3,
+    }
     receipt = door.record(revoke(**said, origin=WITHDRAWN))
     expected = ["clamped_time", "procedure_withdrawn", "widened_brand", "widened_channel", "widened_purpose"]
     assert sorted(receipt.flags) == expected

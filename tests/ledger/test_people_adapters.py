@@ -15,6 +15,7 @@ from ledger.people import Identity, People, Words
 from tests.contracts.people import PeopleContract, identity, ref, words
 
 KEY = bytes(range(32))
+HOUR = 3_600_000
 
 
 class TestMemoryPeople(PeopleContract):
@@ -195,6 +196,29 @@ def test_an_event_of_a_known_person_writes_nothing(people: SqlitePeople, path: P
     before = path.with_name("people.db-wal").read_bytes()
     people.keep([one, one._replace(renews=True)])
     assert path.with_name("people.db-wal").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_what_was_kept_a_day_ago_is_told_from_what_was_kept_today(kind: str, path: Path) -> None:
+    hours = [0]
+
+    def clock() -> int:
+        return 1_000_000_000_000 + hours[0] * HOUR
+
+    people = MemoryPeople(clock) if kind == "memory" else SqlitePeople(path, KEY, clock=clock)
+    old = [identity() for _person in range(2_500)]
+    new = [identity() for _person in range(100)]
+    people.keep(old)
+    assert list(people.kept_before(clock() - HOUR)) == []
+    hours[0] = 23  # nobody kept anything meanwhile
+    assert sorted(people.kept_before(clock() - 20 * HOUR)) == sorted(one.ref for one in old)
+    people.keep([*new, *old[:50]])
+    hours[0] = 26
+    people.keep([identity() for _person in range(20)])
+    assert sorted(people.kept_before(clock() - 4 * HOUR)) == sorted(one.ref for one in old)
+    assert sorted(people.kept_before(clock() - 2 * HOUR)) == sorted(one.ref for one in (*old, *new))
+    assert list(people.kept_before(clock() - 27 * HOUR)) == []
+    people.close()
 
 
 def test_a_backup_can_be_opened_and_read(people: SqlitePeople, path: Path) -> None:

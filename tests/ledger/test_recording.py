@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def door() -> Door:
         ({"basis": "hearsay"}, "basis"),
     ],
 )
-def test_a_grant_with_a_doubt_is_refused_and_nothing_is_stored(door: Door, said: dict[str, object], words: str) -> None:
+def test_a_grant_with_a_doubt_is_refused_and_nothing_is_stored(door: Door, said: dict[str, Any], words: str) -> None:
     before = door.stored()
     with pytest.raises(InputError, match=words):
         door.record(grant(**said))
@@ -174,7 +175,7 @@ def test_two_of_the_same_in_one_call_are_one(door: Door) -> None:
 
 
 @pytest.mark.parametrize("said", [{"purpose": "service"}, {"valid_until": 2_000_000_000_000}, {"basis": "implied"}])
-def test_a_grant_under_a_key_that_was_used_for_something_else_is_refused(door: Door, said: dict[str, object]) -> None:
+def test_a_grant_under_a_key_that_was_used_for_something_else_is_refused(door: Door, said: dict[str, Any]) -> None:
     first = door.record(grant(idempotency_key="K"))
     with pytest.raises(KeyConflictError, match=f"'K' was used before .*{first.event_id}, PreferenceGranted"):
         door.record(grant(idempotency_key="K", **said))

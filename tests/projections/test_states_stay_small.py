@@ -31,7 +31,7 @@ def written_one_by_one(facts: list[Fact]) -> Iterator[tuple[dict[str, Part], dic
         entry = recorded(fact)
         changed = fold_batch([(entry, read(entry.value))], states)
         for part in changed.values():
-            states.setdefault(part["subject"], [])[part["part"] : part["part"] + 1] = [part]
+            states.setdefault(part.subject, [])[part.part : part.part + 1] = [part]
         yield changed, states
 
 
@@ -92,9 +92,9 @@ def test_what_an_event_writes_is_bounded_however_many_came_before(long: list[Fac
 
 def test_an_event_changes_the_last_part_and_the_first_only_when_a_part_is_begun(long: list[Fact]) -> None:
     for changed, states in written_one_by_one(long[:1_500]):
-        parts = states[next(iter(changed.values()))["subject"]]
-        begun = len(parts) > 1 and len(parts[-1]["entries"]) == 1
-        numbers = sorted(part["part"] for part in changed.values())
+        parts = states[next(iter(changed.values())).subject]
+        begun = len(parts) > 1 and len(parts[-1].entries) == 1
+        numbers = sorted(part.part for part in changed.values())
         assert numbers == ([0, len(parts) - 1] if begun else [len(parts) - 1])
 
 

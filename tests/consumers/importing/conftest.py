@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from consumers.importing import load as loading
+from consumers.importing import window as windows
 from consumers.importing.load import Result, load
 from consumers.importing.options import options
 from ledger.adapters.memory_log import MemoryLog
@@ -49,6 +51,13 @@ class Desk:
         """All events but for what each run makes anew."""
         made = {"event_id", "received_at", "correlation_id", "occurred_at"}
         return Counter(event.model_dump_json(exclude=made) for event in self.events)
+
+
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 100 requests in windows of 300 rows."""
+    for module in (loading, windows):
+        monkeypatch.setattr(module, "BATCH", 100)
+    monkeypatch.setattr(loading, "WINDOW", 300)
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import random
 from collections import Counter
 from pathlib import Path
 
+from consumers.importing import load as loading
+from consumers.importing import window as windows
 from consumers.importing.load import load
 from consumers.importing.options import options
 from ledger.adapters.sqlite_log import SqliteLog
@@ -18,8 +20,11 @@ SAID = {"defaults": ["action=revoke"]}
 
 def imports(folder: Path) -> None:
     """What the victim does, from opening the ledger to the end."""
+    for module in (loading, windows):
+        setattr(module, "BATCH", 250)  # noqa: B010 - a constant, in this process only
+    setattr(loading, "WINDOW", 1_000)  # noqa: B010
     log, people = SqliteLog(folder / "ledger.db"), SqlitePeople(folder / "people.db", bytes(32))
-    load(folder / "list.csv", recorder(log, people), options(**SAID))  # type: ignore[arg-type]
+    load(folder / "list.csv", recorder(log, people), options(**SAID))
     (folder / "done").touch()
 
 
@@ -44,7 +49,7 @@ def test_an_import_that_is_killed_twenty_times_records_each_row_once(tmp_path: P
         victim.join()
     assert killed > 0
     log, people = SqliteLog(tmp_path / "ledger.db"), SqlitePeople(tmp_path / "people.db", bytes(32))
-    result = load(tmp_path / "list.csv", recorder(log, people), options(**SAID))  # type: ignore[arg-type]
+    result = load(tmp_path / "list.csv", recorder(log, people), options(**SAID))
     assert result.rows == ROWS + 1 == result.recorded + result.duplicates + 1
     found = Counter(event.type for event in events(log))
     assert found == {"PreferenceRevoked": ROWS, "FollowUpOpened": 1}

@@ -78,7 +78,7 @@ def test_a_bare_list_needs_no_header(desk: Desk) -> None:
 
 
 def test_columns_without_a_header_are_mapped_by_position(desk: Desk) -> None:
-    said = {"maps": ["number=2", "action=1"], "header": False}
+    said: dict[str, Any] = {"maps": ["number=2", "action=1"], "header": False}
     assert desk.load("revoke,+14165550123\nrevoke,+14165550124\n", **said).recorded == 2
     with pytest.raises(InputError, match="column '3' is not mapped"):
         desk.load("revoke,+14165550123,x\n", **said)

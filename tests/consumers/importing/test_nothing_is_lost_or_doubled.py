@@ -11,7 +11,7 @@ from ledger.log import Entry, Outcome
 from ledger.requests import Grant
 from schemas.errors import InputError
 from schemas.subject import Subject
-from tests.consumers.importing.conftest import Desk
+from tests.consumers.importing.conftest import Desk, small_batches
 from tests.controls_import import recorder
 
 DATED = "action,number,channel,purpose,brand,basis,occurred_at\n"
@@ -93,19 +93,22 @@ class BreakingLog(MemoryLog):
         return super().submit(entries)
 
 
-@pytest.mark.parametrize("batches", range(4))
-def test_a_log_that_goes_away_leaves_whole_batches_and_the_rest_follows(desk: Desk, batches: int) -> None:
+@pytest.mark.parametrize("batches", range(7))
+def test_a_log_that_goes_away_leaves_whole_batches_and_the_rest_follows(
+    desk: Desk, batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_batches(monkeypatch)
     desk.log = BreakingLog(batches)
     desk.recorder = recorder(desk.log, desk.people)
-    path = desk.file("number\n" + "".join(f"+1416555{n:04d}\n" for n in range(6500)) + "none\n")
-    if batches < 4:
-        with pytest.raises(UnavailableError):
-            desk.load(path, defaults=["action=revoke"])
+    path = desk.file("number\n" + "".join(f"+1416555{n:04d}\n" for n in range(650)) + "none\n")
+    with pytest.raises(UnavailableError):
+        desk.load(path, defaults=["action=revoke"])
     before = len(desk.events)
+    assert before == 100 * batches
     desk.log.batches = 100
     result = desk.load(path, defaults=["action=revoke"])
-    assert counts(result) == (6500 - before, before, 1)
-    assert len(desk.events) == len(desk.said()) == 6500
+    assert counts(result) == (650 - before, before, 1)
+    assert len(desk.events) == len(desk.said()) == 650
 
 
 def test_a_dry_run_records_nothing_and_says_what_would_be(desk: Desk) -> None:
