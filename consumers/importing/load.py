@@ -83,11 +83,11 @@ def load(path: Path, recorder: Recorder, options: Options, progress: Progress | 
 
 @contextmanager
 def _as_bulk_work() -> Iterator[None]:
-    """How the interpreter goes about it. A batch is ten thousands of objects without cycles: at the usual threshold
+    """How the interpreter goes about it. A window is half a million objects without cycles: at the usual threshold
     looking for some is a third of all work. And the threads that store take the interpreter's lock back after each
     statement: at the usual interval they wait for it longer than they work."""
     threshold, interval = gc.get_threshold(), sys.getswitchinterval()
-    gc.set_threshold(200_000, *threshold[1:])
+    gc.set_threshold(1_000_000, *threshold[1:])
     sys.setswitchinterval(0.000_1)
     try:
         yield
@@ -169,22 +169,22 @@ class Loading:
                 raise InputError(row.trouble)
             return Made(row, self._rows.requests(row.cells), None)
         except HalfUnderstood as half:
-            return Made(row, half.requests, half)
+            return Made(row, half.requests, str(half))
         except InputError as error:
-            return Made(row, [], error)
+            return Made(row, [], str(error))
 
     def _settle(self, window: Window, batch: Sequence[int], follow_ups: int, submitted: "Future[Answers]") -> None:
         """Notes what became of a batch, once it is durable, and counts the rows of a window that is done."""
         for made, answers in window.settled(batch, submitted.result()()[follow_ups:]):
             self._count(made.row, made.wrong, answers)
 
-    def _count(self, row: Row, wrong: InputError | None, answers: list[Receipt | InputError]) -> None:
+    def _count(self, row: Row, wrong: str | None, answers: list[Receipt | InputError]) -> None:
         result = self._result
         result.rows += 1
         new = flagged = False
         for answer in answers:
             if isinstance(answer, InputError):
-                wrong = wrong or answer
+                wrong = wrong or str(answer)
             elif not answer.duplicate:
                 new, flagged = True, flagged or bool(answer.flags)
         if wrong:

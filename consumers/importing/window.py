@@ -24,7 +24,7 @@ class Made(NamedTuple):
 
     row: Row
     requests: list[Request | Alike]
-    wrong: InputError | None
+    wrong: str | None
 
 
 class Window:

@@ -1,6 +1,6 @@
 """Contacts of the common shapes as rows of a few bytes, and rows as contacts again.
 
-A row keeps what some question may ask of such a contact, and no more (`docs/decisions/0011-what-a-replica-keeps.md`):
+A row keeps what some question may ask of such a contact, and no more:
 when it was recorded, and where, is only ever set against the statements of *other* subjects, and only for a contact's
 own grants. So a contact's one revocation needs neither, nor does a grant of a contact that was never in an account;
 a grant beside an account goes into the widest row.

@@ -85,9 +85,9 @@ class SqliteFile:
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
         """The connection that writes, while nobody else does."""
+        self._check_open()
         with self._speaking("written to"), self._turnstile.held():
-            if self._closed:
-                raise UnavailableError(f"{self.path} is closed; open it again")
+            self._check_open()
             yield self._writer
 
     @contextmanager
@@ -112,8 +112,7 @@ class SqliteFile:
         """A connection that cannot write. Let each statement run to its end before giving it back: an open one
         holds its snapshot, and while it does the WAL cannot be reset and grows."""
         with self._guard:
-            if self._closed:
-                raise UnavailableError(f"{self.path} is closed; open it again")
+            self._check_open()
             reader = self._free.pop() if self._free else None
         with self._speaking("read"):
             reader = reader or _connected(self.path, READ_PATIENCE, READER)
@@ -167,6 +166,10 @@ class SqliteFile:
             self._writer.close()
         self._writer.close()
         self._turnstile.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UnavailableError(f"{self.path} is closed; open it again")
 
     def _speaking(self, done: str) -> AbstractContextManager[None]:
         return speaking(self.path, self.kind.name, done)

@@ -156,12 +156,37 @@ def test_two_contacts_that_a_row_cannot_tell_apart_are_told_apart() -> None:
         messages = [message for message in questions(rng, crafted) if view.parts(message.contact)]
         replica = loaded(view)
         assert differences(replica, view, messages) == [], number
-        replica.apply([part for ref in crafted.contacts for part in view.parts(ref)], {})
-        replica.merge()
-        replica.merge()
-        assert differences(replica, view, messages) == [], number
+        for _ in range(4):
+            some = rng.sample(crafted.contacts, rng.randint(1, len(crafted.contacts)))
+            replica.apply([part for ref in some for part in view.parts(ref)], {})
+            replica.merge()
+            assert differences(replica, view, messages) == [], number
         walked = [known for known, _ in replica.items()]
         assert len(walked) == len(set(walked))
+
+
+def test_contacts_that_a_row_cannot_tell_apart_come_and_change_in_any_order() -> None:
+    """Each of many with one revocation: all rows are compact, and only one of the twins may have one."""
+    rng = Random(12)
+    for _ in range(40):
+        twins = [f"{'cd' * 12}{place:08x}" for place in range(5)]
+        facts = told([("PreferenceRevoked", "number", f"+1416555010{place}", {}) for place in range(5)]).facts
+        renamed = [
+            fact._replace(event=fact.event.model_copy(update={"subject": twins[place - 1]})) if place else fact
+            for place, fact in enumerate(facts)
+        ]
+        view = view_of(renamed)
+        replica = loaded(view_of(renamed[: rng.randint(1, 6)]))
+        replica.apply([part for ref in twins for part in view.parts(ref)], view.watermark())
+        for _ in range(4):
+            replica.merge()
+            known = {known for known, _ in replica.items()}
+            assert len(known) == len(twins)
+            for ref in twins:
+                said = replica.contact(bytes.fromhex(ref)).said
+                assert [each.event_id for each in said] == [Histories(view).contact(ref).said[0].event_id]
+            some = rng.sample(twins, rng.randint(1, 5))
+            replica.apply([part for ref in some for part in view.parts(ref)], {})
 
 
 def test_a_state_of_several_parts_is_kept_whole_and_goes_on_from_its_last_part() -> None:

@@ -52,7 +52,8 @@ class Crowd:
         if event.kind == "account":
             return names.setdefault(event.subject, REFERENCES.of("account", event.subject))
         if event.subject not in names:
-            number = f"+1416{2_000_000 + self.rng.randrange(7_000_000)}"
+            area = self.rng.choice(("+1416", "+1212", "+3361"))  # Canada, the United States, France
+            number = f"{area}{2_000_000 + self.rng.randrange(7_000_000)}"
             self.numbers.append(number)
             names[event.subject] = REFERENCES.of("number", number)
         return names[event.subject]
@@ -150,6 +151,44 @@ def test_an_old_copy_lets_no_row_pass(tmp_path: Path) -> None:
     as_csv(tmp_path / "list.csv", ROWS)
     result = scrub_file(tmp_path / "list.csv", tmp_path / "out.csv", None, copy, REFERENCES, WANTED)
     assert result.by_reason == {"stale": 4, NOT_A_CONTACT: 2}
+
+
+def test_an_account_that_opted_out_since_the_tables_were_written_denies_its_numbers(tmp_path: Path) -> None:
+    facts = Facts()
+    for number in (NUMBER, OTHER):
+        facts.says("ContactLinked", "number", number, account="ACC-1")
+    facts.says("PreferenceGranted", "email", MAIL)
+    copy = loaded(facts.view())
+    no = facts.says("PreferenceRevoked", "account", "ACC-1")
+    view = facts.view()
+    copy.apply(view.parts(REFERENCES.of("account", "ACC-1")), view.watermark())
+    (tmp_path / "list.csv").write_text(f"number\n{NUMBER}\n{MAIL}\n{OTHER}\n")
+    for processes in (0, 1):
+        scrub_file(tmp_path / "list.csv", tmp_path / "o", tmp_path / "n", copy, REFERENCES, WANTED, processes)
+        assert (tmp_path / "o").read_text() == f"number\n{MAIL}\n"
+        told = f",revoked_by_account,{no}\n"
+        assert (tmp_path / "n").read_text() == f"number,reason,events\n{NUMBER}{told}{OTHER}{told}"
+
+
+def test_of_grants_a_millisecond_apart_each_runs_out_in_its_own(tmp_path: Path) -> None:
+    """Of one shape, and so of one class but for their times: at the moment of the question, and at the greatest age."""
+    facts = Facts()
+    numbers = [f"+1416555012{place}" for place in range(6)]
+    for place, number in enumerate(numbers):
+        facts.says("PreferenceGranted", "number", number, basis="implied", occurred_at=NOW - 2_000_000 + place)
+    copy, view = loaded(facts.view()), ViewCopy(facts.view())
+    (tmp_path / "list.csv").write_text("number\n" + "".join(f"{number}\n" for number in numbers))
+    for shift in (0, 730 * DAY):
+        for place in range(-1, 7):
+            wanted = Wanted(channel="sms", purpose="marketing", at=NOW - 2_000_000 + place + shift)
+            scrub_file(tmp_path / "list.csv", tmp_path / "o", None, copy, REFERENCES, wanted)
+            allowed = [
+                number
+                for number, (reason, _) in zip(numbers, expected(view, numbers, wanted), strict=True)
+                if reason == "allowed"
+            ]
+            assert (tmp_path / "o").read_text().splitlines()[1:] == allowed
+            assert len(allowed) == (min(max(place + 1, 0), 6) if not shift else 6 - min(max(place, 0), 6))
 
 
 def test_what_is_halted_names_the_halt_and_not_the_row(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from ledger.adapters.sqlite_log import SqliteLog
 from ledger.log import Appended, Duplicate
 from tests.ledger.worker import begin, new_entry, started
 
-ROUNDS = 30
-CREATIONS = 20
+ROUNDS = 20
+CREATIONS = 12
 
 
 def acknowledged(path: Path) -> set[str]:
@@ -38,7 +38,7 @@ def test_everything_acknowledged_before_a_kill_is_there_and_nothing_twice(tmp_pa
         assert outcome.position.offset >= stored
         stored = log.ends()[0]
         log.close()
-    assert len(acknowledged(path)) > 1_000
+    assert len(acknowledged(path)) > 300
     assert_sound(path)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from ledger.adapters.memory_log import MemoryLog
 from ledger.adapters.sqlite_log import SqliteLog
+from ledger.adapters.sqlite_people import SqlitePeople
 from ledger.errors import UnavailableError
 from ledger.log import Appended, Entry, Log
 from schemas.errors import InputError
@@ -163,6 +165,15 @@ def test_a_request_that_was_cancelled_before_its_turn_is_not_stored(log: SqliteL
     assert waiting.cancelled()
 
 
+def test_a_commit_waits_for_the_disk(log: SqliteLog, path: Path) -> None:
+    people = SqlitePeople(path.with_name("people.db"), bytes(32))
+    for file in (log._file, people._file):
+        assert file._writer.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: fsync at every commit
+        assert file._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert people._file._writer.execute("PRAGMA secure_delete").fetchone() == (1,)
+    people.close()
+
+
 def test_closing_waits_for_what_was_submitted(log: SqliteLog, path: Path) -> None:
     futures = [log.submit([entry() for _entry in range(10)]) for _call in range(200)]
     log.close()
@@ -215,6 +226,26 @@ def test_a_reader_that_stopped_half_way_does_not_let_the_wal_grow(log: SqliteLog
         appended(log, *(entry(value=bytes(2_000)) for _entry in range(1_000)))
     assert path.with_name("ledger.db-wal").stat().st_size < 48_000_000
     assert sum(1 for _recorded in half) == 4_999
+
+
+def test_a_thread_that_computes_does_not_hold_up_a_batch(log: SqliteLog) -> None:
+    # Each step of a statement may cost the 5 ms until a computing thread lets go of the interpreter: a statement for
+    # each row and index would make it more than five seconds.
+    stop = threading.Event()
+
+    def compute() -> None:
+        while not stop.is_set():
+            pass
+
+    computing = threading.Thread(target=compute)
+    computing.start()
+    try:
+        started = time.monotonic()
+        appended(log, *(entry() for _entry in range(256)))
+        assert time.monotonic() - started < 2.5
+    finally:
+        stop.set()
+        computing.join()
 
 
 def test_a_backup_is_a_ledger_of_one_moment(log: SqliteLog, path: Path) -> None:
