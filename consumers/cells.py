@@ -7,6 +7,7 @@ that has apostrophes there by itself gets one more, so that every string comes b
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 FORMULA = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # and their full-width forms, which spreadsheets read alike
 RUNS = re.compile(f"'*[{FORMULA}]")
@@ -21,6 +22,12 @@ def outgoing(text: str) -> str:
 def incoming(text: str) -> str:
     """The text behind a cell of a CSV; the inverse of `outgoing`."""
     return text[1:] if text[:1] == "'" and ESCAPED.match(text) else text
+
+
+@cache
+def formulas(delimiter: str) -> re.Pattern[str]:
+    """Where cells that a spreadsheet would run begin, in a row without quotes; `\\1` is what stands before them."""
+    return re.compile(f"(^|{re.escape(delimiter)})(?=[{FORMULA.replace(delimiter, '')}])")
 
 
 def outgoing_row(cells: Iterable[str]) -> list[str]:

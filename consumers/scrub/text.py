@@ -1,7 +1,7 @@
 """CSV and JSON Lines: a row that may be sent to is written as it stood, byte for byte; a denied one gets two fields.
 
-Cells that a spreadsheet would run stay as they came, with or without the apostrophe of an export: the list is the
-caller's, and so is what reads it. What is added are codes and event ids.
+The denied rows are for people to look at, so their cells that a spreadsheet would run get an apostrophe in front. The
+allowed ones go on to whatever sends, which would take the apostrophe for a part of the number.
 """
 
 import csv
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import orjson
 
-from consumers.cells import incoming
+from consumers.cells import formulas, incoming, outgoing_row
 from consumers.importing.readers import DELIMITERS, as_text
 from consumers.scrub.rows import Judge, Judged
 from schemas.errors import InputError, shown
@@ -97,20 +97,21 @@ class Delimited:
 
     def _denied(self, row: str, reason: str, events: str) -> str:
         body = row.rstrip("\r")
-        if body.count(self.delimiter) != self.width - 1:  # quoted, or not fitting: the added cells must fall in place
+        if '"' in body or body.count(self.delimiter) != self.width - 1:
             body = self._fitted(body)
+        else:
+            body = formulas(self.delimiter).sub(r"\1'", body)
         return f"{body}{self.delimiter}{reason}{self.delimiter}{events}{row[len(row.rstrip(chr(13))) :]}"
 
     def _fitted(self, body: str) -> str:
+        """The row with as many cells as there are columns, so that the added ones fall in place."""
         cells = next(csv.reader(io.StringIO(body, newline=""), delimiter=self.delimiter), [])
-        if len(cells) == self.width:
-            return body
-        if len(cells) < self.width:
-            return body + self.delimiter * (self.width - len(cells))
+        cells += [""] * (self.width - len(cells))
         last = self.delimiter.join(cells[self.width - 1 :])
+        whole = [incoming(cell) for cell in (*cells[: self.width - 1], last)]
         text = io.StringIO()
-        csv.writer(text, delimiter=self.delimiter, lineterminator="").writerow([*cells[: self.width - 1], last])
-        return text.getvalue()
+        csv.writer(text, delimiter=self.delimiter).writerow(outgoing_row(whole))  # its own line end: see `outgoing_row`
+        return text.getvalue().removesuffix("\r\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Where the log and the erasable stores live, one file a technology; the SQLite ones share how to open, wait and speak."""
+"""Where the log and the erasable stores live, by technology; those of SQLite share how to open, wait and speak."""

@@ -29,6 +29,8 @@ def test_a_csv_comes_out_as_it_went_in(tmp_path: Path, delimiter: str, quoting: 
     assert out.read_bytes() == (tmp_path / "expected.csv").read_bytes()
     with stopped.open(newline="") as file:
         found = list(csv.DictReader(file, delimiter=delimiter))
+    assert found[0]["number"] == f"'{NUMBER}"  # people look at the denied rows, and spreadsheets run what begins with +
+    found[0]["number"] = NUMBER
     assert found == [
         ROWS[0] | {"reason": "revoked_by_number", "events": no},
         ROWS[4] | {"reason": NOT_A_CONTACT, "events": ""},
@@ -137,3 +139,15 @@ def test_a_row_that_does_not_fit_its_columns_may_not_pass(tmp_path: Path) -> Non
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == ["", "a,b", "a, b,c"]
     assert {row["reason"] for row in rows} == {NOT_A_CONTACT}
+
+
+def test_a_denied_row_of_several_lines_with_formulas_is_still_one_row(tmp_path: Path) -> None:
+    rows = [{"name": "=1+1\nand more", "number": NUMBER}, {"name": "-1,2\r", "number": NUMBER}]
+    as_csv(tmp_path / "list.csv", rows)
+    scrub_file(tmp_path / "list.csv", tmp_path / "o.csv", tmp_path / "n.csv", few()[0], REFERENCES, WANTED)
+    with (tmp_path / "n.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [row["name"] for row in found] == ["'=1+1\nand more", "'-1,2\r"]
+    scrub_file(tmp_path / "n.csv", tmp_path / "o.csv", tmp_path / "again.csv", few()[0], REFERENCES, WANTED)
+    with (tmp_path / "again.csv").open(newline="") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["'=1+1\nand more", "'-1,2\r"]
