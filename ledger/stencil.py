@@ -70,8 +70,10 @@ class Stencils:
             return None
         if isinstance(like, Revoke) and subject.is_contact and like.reach != "contact":
             return None  # whom it reaches besides depends on the subject
-        if occurred is not None and (occurred > self._now or like.valid_until is not None or origin.procedure):
+        if occurred is not None and (like.time_unclear or like.valid_until is not None or origin.procedure):
             return None  # what is checked against its time has to be checked each time
+        if occurred is not None and not 0 <= occurred <= self._now:
+            return None
         try:
             policy = None if occurred is None else self._past.policy(occurred)
         except UnavailableError:

@@ -48,6 +48,15 @@ def fold(first: Part | None, last: Part | None, recorded: Recorded, event: Field
     return [first._replace(parts=part + 1), _begun(recorded, event, part, parts=None)]
 
 
+def fold_upon(parts: list[Part], recorded: Recorded, event: Fields) -> None:
+    """Folds an event upon all the parts of its subject, which the caller keeps."""
+    for part in fold(parts[0], parts[-1], recorded, event) if parts else fold(None, None, recorded, event):
+        if part.part < len(parts):
+            parts[part.part] = part
+        else:
+            parts.append(part)
+
+
 def _begun(recorded: Recorded, event: Fields, part: int, parts: int | None) -> Part:
     partition, offset = recorded.position
     return Part(event["kind"], event["subject"], part, parts, partition, offset, (entry(recorded, event),))

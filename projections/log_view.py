@@ -7,10 +7,9 @@ watermark; nothing is kept, so nothing can be stale.
 from collections.abc import Iterable, Mapping, Sequence
 
 from ledger.log import Log, Recorded
-from projections.fold import Part, fold, to_fields
-from projections.reading import read
+from projections.catch_up import events_in
+from projections.fold import Part, fold_upon, to_fields
 from projections.statement import Fields
-from schemas.encoding import UnreadableEvent
 
 
 class LogView:
@@ -54,13 +53,6 @@ def _first_after(log: Log, partition: int, end: int, time: int) -> int:
 def folded(history: Iterable[Recorded]) -> list[Fields]:
     """The parts that the entries of one subject fold to; what is no event is passed over, as in every projection."""
     parts: list[Part] = []
-    for recorded in history:
-        try:
-            event = read(recorded.value)
-        except UnreadableEvent:
-            continue
-        if event["subject"] != recorded.key:
-            continue
-        for part in fold(parts[0] if parts else None, parts[-1] if parts else None, recorded, event):
-            parts[part.part : part.part + 1] = [part]
+    for recorded, event in events_in(history, []):
+        fold_upon(parts, recorded, event)
     return [to_fields(part) for part in parts]

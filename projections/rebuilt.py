@@ -1,16 +1,13 @@
 """All states folded from the first event, held in memory: what audits and `replay` compare with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 
 from ledger.log import Log, Recorded
-from projections.catch_up import events_in, fold_batch
+from projections.catch_up import events_in
 from projections.collecting import rarely
-from projections.fold import Part, to_bytes, to_fields
+from projections.fold import Part, fold_upon, to_bytes, to_fields
 from projections.statement import Fields
 from schemas.states import part_key
-
-AT_ONCE = 1_000
 
 
 class Rebuilt:
@@ -24,9 +21,12 @@ class Rebuilt:
                 self._fold(log.read(partition, 0, end))
 
     def _fold(self, entries: Iterator[Recorded]) -> None:
-        while batch := list(islice(entries, AT_ONCE)):
-            for part in fold_batch(events_in(batch, []), self._states).values():
-                self._states.setdefault(part.subject, [])[part.part : part.part + 1] = [part]
+        states = self._states
+        for recorded, event in events_in(entries, []):
+            parts = states.get(recorded.key)
+            if parts is None:
+                parts = states[event["subject"]] = []
+            fold_upon(parts, recorded, event)
 
     def parts(self, subject: str) -> Sequence[Fields]:
         """The parts of one subject's state."""

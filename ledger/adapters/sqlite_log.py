@@ -35,7 +35,7 @@ LEDGER = Kind(
     name="a preference ledger",
     application_id=0x504C_4C31,
     version=1,
-    settings=("PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 4000", "PRAGMA journal_size_limit = 67108864"),
+    settings=("PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 8000", "PRAGMA journal_size_limit = 67108864"),
     schema=(
         "CREATE TABLE log (offset INTEGER PRIMARY KEY, recorded_at INTEGER NOT NULL, key TEXT NOT NULL, "
         "value BLOB NOT NULL)",

@@ -29,7 +29,12 @@ PEOPLE = Kind(
     name="a store of identities",
     application_id=0x504C_5031,
     version=1,
-    settings=("PRAGMA secure_delete = ON", "PRAGMA cache_size = -32768", "PRAGMA journal_size_limit = 67108864"),
+    settings=(
+        "PRAGMA secure_delete = ON",
+        "PRAGMA cache_size = -65536",
+        "PRAGMA wal_autocheckpoint = 8000",
+        "PRAGMA journal_size_limit = 67108864",
+    ),
     schema=(
         "CREATE TABLE vault (slot INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
         "CREATE TABLE identity (ref NOT NULL PRIMARY KEY, slot INTEGER NOT NULL) WITHOUT ROWID",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-SIZES = (256, 64, 16, 4, 1)  # few, so that every statement stays prepared
+SIZES = (1024, 256, 64, 16, 4, 1)  # few, so that every statement stays prepared
 
 Packed = bytes | str
 
