@@ -28,6 +28,7 @@ check: $(STAMP)  ## format, lint, types, architecture, docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m consumers.cli.reference --check
 
 bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (about 20 minutes)
 	@$(BIN)/python -m bench
