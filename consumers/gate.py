@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import uuid_utils
 
+from consumers import numbers
 from consumers.copy import Copy, ViewCopy
 from ledger.reference import References
 from projections.question import Coverage, Question
@@ -18,7 +19,7 @@ from projections.reference_data import NONE, Reference
 from projections.resolve import resolve
 from schemas.decision import RULES, Reason, Verdict
 from schemas.errors import ContactError, ScopeError
-from schemas.number import parse_number, region_of
+from schemas.number import region_of
 from schemas.policy import Policy
 from schemas.scope import EVERYTHING, path
 from schemas.subject import Subject, SubjectKind, parse_contact
@@ -170,7 +171,7 @@ class Gate:
             at = time.time_ns() // 1_000_000
         asked = self.asked(at, channel, purpose, brand, sender)
         if isinstance(contact, str) and contact[:1] == "+":  # as nearly all are
-            id_ = parse_number(contact, self._region)
+            id_ = numbers.parse(contact, self._region)
             return self._decided(self._digest("number", id_), "number", id_, asked, at, jurisdiction)
         subject = self._understood(contact)
         return self._decided(self._digest(*subject), *subject, asked, at, jurisdiction)

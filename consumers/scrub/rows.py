@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from consumers.copy import Copy
 from consumers.gate import Asked, Gate
+from consumers.numbers import LAST, known, parse
 from consumers.replica import Replica
 from consumers.scrub.bulk import Together
 from consumers.scrub.verdicts import Asker, Codes, Events, OneByOne
@@ -15,7 +16,6 @@ from consumers.scrub.wanted import NOT_A_CONTACT, Wanted
 from ledger.reference import References
 from projections.question import Question
 from schemas.errors import ContactError
-from schemas.number import parse_number
 from schemas.subject import parse_contact
 
 HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint8).reshape(256, 2)
@@ -63,9 +63,12 @@ class Judge:
         numbers: list[str] = []
         others: dict[int, tuple[str, str] | None] = {}
         for place, text in enumerate(texts):
+            if text[-4:] in LAST and known.get(text[:-4]):  # as `parse` has it; most rows end here
+                numbers.append(text)
+                continue
             try:
                 if text[:1] == "+":
-                    numbers.append(parse_number(text, region))
+                    numbers.append(parse(text, region))
                     continue
                 others[place] = parse_contact(text, region)
             except ContactError:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import orjson
 
-from consumers.cells import formulas, incoming, outgoing_row
+from consumers.cells import incoming, outgoing_lines, outgoing_row
 from consumers.importing.readers import DELIMITERS, as_text
 from consumers.scrub.rows import Judge, Judged
 from schemas.errors import InputError, shown
@@ -54,9 +54,12 @@ class Delimited:
         if "'" in block:
             cells = [incoming(cell) for cell in cells]
         judged = judge.judge(cells)
+        shown = self._shown(list(compress(rows, ~judged.allowed)), plain)
+        end = "\r" if "\r\n" in block else ""
+        apart = self.delimiter
         denied = [
-            self._denied(row, reason, events)
-            for row, reason, events in zip(compress(rows, ~judged.allowed), judged.reasons, judged.events, strict=True)
+            f"{row}{apart}{reason}{apart}{events}{end}"
+            for row, reason, events in zip(shown, judged.reasons, judged.events, strict=True)
         ]
         return _written(rows, denied, judged)
 
@@ -95,13 +98,14 @@ class Delimited:
             line = shown("".join(taken[:1]).strip())
             raise InputError(f"the row that begins {line} is no CSV ({error}); mend it and scrub again") from None
 
-    def _denied(self, row: str, reason: str, events: str) -> str:
-        body = row.rstrip("\r")
-        if '"' in body or body.count(self.delimiter) != self.width - 1:
-            body = self._fitted(body)
-        else:
-            body = formulas(self.delimiter).sub(r"\1'", body)
-        return f"{body}{self.delimiter}{reason}{self.delimiter}{events}{row[len(row.rstrip(chr(13))) :]}"
+    def _shown(self, rows: list[str], plain: bool) -> list[str]:
+        """Denied rows as people may open them, without their line ends."""
+        bodies = [row.rstrip("\r") for row in rows]
+        if not plain:
+            return [self._fitted(body) for body in bodies]
+        commas = self.width - 1
+        harmless = zip(bodies, outgoing_lines(bodies, self.delimiter), strict=True)
+        return [line if body.count(self.delimiter) == commas else self._fitted(body) for body, line in harmless]
 
     def _fitted(self, body: str) -> str:
         """The row with as many cells as there are columns, so that the added ones fall in place."""
