@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import uuid_utils
 
-from consumers import numbers
 from consumers.copy import Copy, ViewCopy
+from consumers.numbers import LAST, known, parse
 from ledger.reference import References
 from projections.question import Coverage, Question
 from projections.reference_data import NONE, Reference
@@ -170,9 +170,8 @@ class Gate:
         if at is None:
             at = time.time_ns() // 1_000_000
         asked = self.asked(at, channel, purpose, brand, sender)
-        if isinstance(contact, str) and contact[:1] == "+":  # as nearly all are
-            id_ = numbers.parse(contact, self._region)
-            return self._decided(self._digest("number", id_), "number", id_, asked, at, jurisdiction)
+        if isinstance(contact, str) and contact[-4:] in LAST and known.get(contact[:-4]):  # as `parse` has it
+            return self._decided(self._digest("number", contact), "number", contact, asked, at, jurisdiction)
         subject = self._understood(contact)
         return self._decided(self._digest(*subject), *subject, asked, at, jurisdiction)
 
@@ -203,21 +202,23 @@ class Gate:
 
     def asked(self, at: int, channel: str, purpose: str, brand: str | None, sender: str | None) -> Asked:
         """What is the same for all contacts of such a message under the policy in force at a time."""
-        reference, known = self._known
+        reference, kinds = self._known
         if reference is not self.copy.reference:
             reference = self.copy.reference
-            known = {}
-            self._known = (reference, known)
+            kinds = {}
+            self._known = (reference, kinds)
         policy = reference.policy(at)
         key = (id(policy), channel, purpose, brand, sender)  # the policies live as long as `reference`, which is held
-        found = known.get(key)
+        found = kinds.get(key)
         if found is None:
             named = self._default_brand if brand is None else brand
-            found = known[key] = Asked(policy, channel, purpose, named, sender)
+            found = kinds[key] = Asked(policy, channel, purpose, named, sender)
         return found
 
     def _understood(self, contact: str | Subject) -> Subject:
         if isinstance(contact, str):
+            if contact[:1] == "+":
+                return Subject("number", parse(contact, self._region))
             return parse_contact(contact, self._region)
         if not contact.is_contact:
             raise ContactError(f"{contact} is an account; messages go to contacts, ask about one of them")

@@ -126,6 +126,11 @@ class Judge:
         return Judged(allowed, [reasons[code] for code in denied], named, counts)
 
 
+def judge_texts(texts: list[str], judge: Judge) -> Judged:
+    """Judges the contacts of a batch; here, so that the processes that do it need not load what reads Parquet."""
+    return judge.judge(texts)
+
+
 def asked(copy: Copy, references: References, wanted: Wanted) -> Asked:
     """What is asked about every row. Raises ScopeError."""
     return Gate(copy, references).asked(wanted.at, wanted.channel, wanted.purpose, wanted.brand, wanted.sender)

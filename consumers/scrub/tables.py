@@ -9,18 +9,13 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from consumers.scrub.rows import Judge, Judged
+from consumers.scrub.rows import judge_texts
 from consumers.scrub.text import EVENTS, REASON
 from consumers.scrub.wanted import Result
 from consumers.scrub.workers import Judges
 from schemas.errors import InputError, shown
 
 ROWS = 1 << 16
-
-
-def judge_texts(texts: list[str], judge: Judge) -> Judged:
-    """Judges the contacts of a batch."""
-    return judge.judge(texts)
 
 
 class ParquetList:
