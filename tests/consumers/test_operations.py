@@ -158,3 +158,16 @@ def test_a_policy_counts_from_the_time_that_it_names(commands: Commands) -> None
     commands.policy({"purposes": {"service": {"regime": "opt_in"}}, "effective_from": "2024-01-01T00:00:00Z"})
     assert commands.reason(NUMBER, purpose="service") == "no_consent"
     assert commands.reason(NUMBER, "--at", "2023-01-01T00:00:00Z", purpose="service") == "permitted_by_policy"
+
+
+def test_a_copy_that_lost_a_no_is_found_by_asking_it_against_the_log(commands: Commands) -> None:
+    commands.json("revoke", NUMBER)
+    assert commands.lines("gaps") == []
+    ref = commands.json("ref", NUMBER)["ref"]
+    with sqlite3.connect(commands.home / "projections.db") as db:
+        assert db.execute("DELETE FROM states WHERE key = ?", (ref,)).rowcount == 1
+    (commands.home / "replica.snapshot").unlink()
+    found = commands.lines("gaps", code=1)
+    assert {(gap["gap"], gap["contact"], gap["ref"]) for gap in found} == {("uncovered", "+1416•••0123", ref)}
+    assert {(gap["expected"], gap["got"]) for gap in found} == {("revoked_by_number", "permitted_by_policy")}
+    assert commands.json("replay", code=1)["differences"] == [{"key": ref, "what": "missing"}]
