@@ -1,9 +1,9 @@
 """Contacts of the common shapes as rows of a few bytes, and rows as contacts again.
 
-A row keeps what some question may ask of such a contact, and no more:
-when it was recorded, and where, is only ever set against the statements of *other* subjects, and only for a contact's
-own grants. So a contact's one revocation needs neither, nor does a grant of a contact that was never in an account;
-a grant beside an account goes into the widest row.
+A row keeps what some question may ask of such a contact, and no more: when a statement was recorded, and where, is only
+ever set against the statements of *other* subjects, and only for a contact's own grants. So a contact's one revocation
+needs neither, nor does a grant of a contact that was never in an account; a grant beside an account goes into the
+widest row.
 """
 
 from collections.abc import Callable
