@@ -1,4 +1,4 @@
-"""A ledger that is open: what every command and library user works with; `consumers/bootstrap.py` makes one."""
+"""A ledger that is open: what every command and library user works with; `consumers/bootstrap/` makes one."""
 
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -6,7 +6,9 @@ from typing import Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from ledger.broker import Broker, Protocol, servers_of
 from schemas.errors import InputError, shown
+from schemas.topics import Topics
 
 
 class Settings(BaseSettings):
@@ -15,12 +17,28 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PREFLEDGER_", toml_file="prefledger.toml", extra="forbid")
 
     home: Path = Field(Path(".prefledger"), description="Data folder.")
-    ledger_url: str = Field("", description="sqlite:///PATH; by default ledger.db in the data folder.")
+    ledger_url: str = Field(
+        "", description="sqlite:///PATH (by default ledger.db in the data folder) or kafka://HOST:PORT[,HOST:PORT]."
+    )
     database_url: str = Field(
         "", description="SQLAlchemy URL of the projections; by default a file in the data folder."
     )
     secret_file: Path = Field(Path(), description="The secret behind references; by default in the data folder.")
     brand: str | None = Field(None, description="The brand meant where a question gives none; by default the policy's.")
+
+    topics_prefix: str = Field(
+        "preferences", pattern=r"^[a-z0-9-]{1,64}$", description="What the names of all topics begin with."
+    )
+    topics_version: int = Field(1, ge=1, description="Version of the ledger's topics; another number of partitions.")
+    kafka_security_protocol: Protocol = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; for every client."
+    )
+    kafka_sasl_mechanism: str | None = Field(None, description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, …")
+    kafka_sasl_username: str | None = Field(None, description="Who the client is, as the broker's ACLs name it.")
+    kafka_sasl_password_file: Path | None = Field(None, description="A file (0600) that holds the password.")
+    kafka_ca_file: Path | None = Field(None, description="Certificates that the broker's is checked against, PEM.")
+    kafka_cert_file: Path | None = Field(None, description="The client's certificate, PEM.")
+    kafka_key_file: Path | None = Field(None, description="The key of the client's certificate, PEM.")
 
     @classmethod
     def settings_customise_sources(
@@ -43,12 +61,26 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def distributed(self) -> bool:
+        """Whether the ledger is on Kafka."""
+        return self.ledger_url.startswith("kafka:")
+
+    def broker(self, url: str | None = None) -> Broker:
+        """Where the distributed ledger is (or would be, at another URL). Raises InputError for any other."""
+        return Broker(
+            servers_of(self.ledger_url if url is None else url),
+            Topics(self.topics_prefix, self.topics_version),
+            self.kafka_security_protocol, self.kafka_sasl_mechanism, self.kafka_sasl_username,
+            self.kafka_sasl_password_file, self.kafka_ca_file, self.kafka_cert_file, self.kafka_key_file,
+        )  # fmt: skip
+
+    @property
     def ledger_path(self) -> Path:
         """The file of an embedded ledger. Raises InputError for any other kind of URL."""
         scheme, _, path = self.ledger_url.partition(":///")
         if scheme != "sqlite" or not path:
             raise InputError(
-                f"PREFLEDGER_LEDGER_URL is {shown(self.ledger_url)}; this version keeps its ledger in a file: "
+                f"PREFLEDGER_LEDGER_URL is {shown(self.ledger_url)}, and this needs a ledger in a file: "
                 "write sqlite:///PATH"
             )
         return Path(path)

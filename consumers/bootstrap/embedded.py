@@ -1,4 +1,4 @@
-"""Where a process starts: the only place that chooses adapters. One screen says what a ledger is made of."""
+"""The ledger of one machine: what it is made of, and how it begins."""
 
 import os
 import tomllib

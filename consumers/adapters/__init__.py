@@ -1,0 +1,1 @@
+"""How gateways and confirmations reach the topics; one file a technology."""

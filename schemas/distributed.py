@@ -1,0 +1,86 @@
+"""What workers and gateways tell each other besides states: watermarks, receipts, logged decisions, rejected entries.
+
+Each is the JSON value of a topic (`docs/topics.md`). Times are milliseconds since 1970, UTC.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.decision import Reason
+from schemas.envelope import EventId, Ref
+from schemas.policy import Code
+from schemas.subject import SubjectKind
+from schemas.times import Millis
+
+Offset = Annotated[int, Field(ge=0)]
+Marks = dict[int, Offset]
+"""For each partition of the ledger the offset up to which (exclusive) it was applied."""
+
+
+class Said(BaseModel):
+    """Fields may be added; readers pass over those that they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Watermark(Said):
+    """A table's partition holds everything of the ledger's partition of the same number, up to here."""
+
+    partition: Annotated[int, Field(ge=0)]
+    offset: Offset = Field(description="Of the next entry to be folded (exclusive).")
+    recorded_at: Millis = Field(description="The latest time recorded so far; it never runs backwards.")
+
+
+class Receipt(Said):
+    """What one process of a gateway has applied. The broker's own time of the record says when it was told."""
+
+    gateway: Code
+    process: EventId = Field(description="Of this run of the process.")
+    at: Millis = Field(description="By the gateway's own clock; for people to read, never to compare.")
+    watermark: Marks
+    fresh_for_ms: Annotated[int, Field(ge=0)] | None = Field(
+        description="How long ago the copy was last known to hold all of the ledger; null before it ever was."
+    )
+    lease_ms: Annotated[int, Field(ge=0)] = Field(
+        description="From then on it allows nothing that needs consent once it has been that long."
+    )
+    policy: str = Field(description="NAME@VERSION in force at the gateway.")
+    state: Literal["starting", "current", "stale", "ended"] = Field(
+        description="`ended` is the last of a process that stopped cleanly: it answers nobody any more."
+    )
+
+
+class LoggedDecision(Said):
+    """A decision on a real send, with all that it was made from, by reference only."""
+
+    decision_id: EventId
+    gateway: Code
+    process: EventId
+    kind: SubjectKind
+    subject: Ref
+    channel: str
+    purpose: str
+    brand: str
+    sender: str | None
+    jurisdiction: str | None
+    at: Millis
+    allowed: bool
+    reason: Reason
+    rule: str
+    policy: str
+    evidence: tuple[EventId, ...]
+    watermark: Marks
+    staleness_ms: Annotated[int, Field(ge=0)] | None
+    shadow: bool = Field(False, description="It was answered as allowed, whatever it says here.")
+
+
+class RejectedEntry(Said):
+    """An entry of the ledger, or of another topic, that could not be read: set aside, never dropped."""
+
+    topic: str
+    partition: Annotated[int, Field(ge=0)]
+    offset: Offset
+    key: str | None
+    reason: str
+    value: str | None = Field(description="As it was found, base64; null where it is too large to be copied.")

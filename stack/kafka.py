@@ -1,0 +1,127 @@
+"""A real Apache Kafka of one node (KRaft), from Maven Central, listening on loopback only."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from stack.processes import LOOPBACK, Process, free_port, listens
+
+VERSION = "4.1.0"
+ARTIFACT = f"org.apache.kafka:kafka_2.13:{VERSION}"
+TOOLS = Path(__file__).resolve().parents[1] / ".tools"
+POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>preference-ledger</groupId><artifactId>{name}</artifactId><version>1</version><dependencies>{wanted}</dependencies>
+</project>
+"""
+DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
+HEAP = ("-Xmx1g", "-XX:+UseSerialGC")
+ONE_NODE = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    **dict.fromkeys(
+        ("offsets.topic.replication.factor", "transaction.state.log.replication.factor",
+         "transaction.state.log.min.isr", "min.insync.replicas", "default.replication.factor",
+         "share.coordinator.state.topic.replication.factor", "share.coordinator.state.topic.min.isr"), "1",
+    ),
+}  # fmt: skip
+"""Settings of a node that is alone; in production they are those of docs/operations.md."""
+
+
+class NoJavaError(RuntimeError):
+    """Java or Maven is missing, and so is every other way to a broker."""
+
+
+def jars(name: str = f"kafka-{VERSION}", *artifacts: str) -> Path:
+    """The folder with the jars of Maven artifacts (`group:artifact:version`), fetched once into `.tools`."""
+    folder = TOOLS / name
+    if (folder / "complete").exists():
+        return folder
+    if not shutil.which("mvn") or not shutil.which("java"):
+        raise NoJavaError("Kafka needs java and mvn (Debian: openjdk-17-jre-headless, maven), or a broker's address")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    wanted = "".join(DEPENDENCY.format(*artifact.split(":")) for artifact in artifacts or (ARTIFACT,))
+    (folder / "pom.xml").write_text(POM.format(name=name, wanted=wanted))
+    command = ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
+    (folder / "complete").touch()
+    return folder
+
+
+class Kafka:
+    """One broker with its data in a folder; it can be killed and started again upon the same data."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, port: int | None = None) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self._controller_port = free_port()
+        self._settings = dict(settings or {})
+        self._process: Process | None = None
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as clients want it."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def process(self) -> Process:
+        """The running broker."""
+        if self._process is None:
+            raise RuntimeError("the broker was not started")
+        return self._process
+
+    def start(self) -> Self:
+        """Starts it, upon what its folder holds, and waits until it takes connections."""
+        library = jars()
+        properties = self.folder / "server.properties"
+        if not properties.exists():
+            self._format(library, properties)
+        command = ["java", *HEAP, "-cp", f"{library}/*", "kafka.Kafka", str(properties)]
+        self._process = Process("kafka", command, self.folder / "kafka.log")
+        self._process.wait_until(lambda: listens(self.port), 60, "it takes connections")
+        return self
+
+    def _format(self, library: Path, properties: Path) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        addresses = {
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{LOOPBACK}:{self._controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
+            "log.dirs": str(self.folder / "data"),
+        }
+        lines = (f"{name}={value}" for name, value in {**ONE_NODE, **addresses, **self._settings}.items())
+        properties.write_text("\n".join(lines) + "\n")
+        tool = ["java", "-cp", f"{library}/*", "kafka.tools.StorageTool"]
+        cluster = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
+        command = [*tool, "format", "-t", cluster, "-c", str(properties)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def kill(self) -> None:
+        """As by a power cut."""
+        self.process.kill()
+
+    def stop(self) -> None:
+        """Cleanly; `kill` if it takes too long."""
+        if self._process is not None:
+            self._process.stop(60)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def given_address() -> str | None:
+    """A broker that the environment names: it is used as it is, and nobody starts another."""
+    return os.environ.get("PREFLEDGER_TEST_KAFKA")

@@ -1,0 +1,69 @@
+"""A real broker for the whole run: a given one, else from Maven, else from Docker; with CI set one must be there."""
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.broker import Broker
+from schemas.topics import Topics
+from stack.kafka import Kafka, NoJavaError, given_address
+from stack.processes import free_port, listens, wait_until
+
+IMAGE = "apache/kafka:4.1.0"
+HOW = "install java and mvn (Debian: openjdk-17-jre-headless, maven), or set PREFLEDGER_TEST_KAFKA=host:port"
+
+
+@pytest.fixture(scope="session")
+def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`host:port` of a broker that all tests of this run share."""
+    given = given_address()
+    if given:
+        yield given
+        return
+    try:
+        with Kafka(tmp_path_factory.mktemp("kafka")) as kafka:
+            yield kafka.address
+    except NoJavaError as error:
+        if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True).returncode:
+            _leave_out(str(error))
+        yield from _from_docker()
+
+
+def _leave_out(why: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"with CI set a broker must be there: {why}; {HOW}")
+    pytest.skip(f"no broker: {HOW}")
+
+
+def _from_docker() -> Iterator[str]:
+    port = free_port()
+    command = ["docker", "run", "--rm", "--detach", "--publish", f"127.0.0.1:{port}:9092", IMAGE]
+    container = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        wait_until(lambda: listens(port), 60, "Kafka in Docker takes connections")
+        yield f"127.0.0.1:{port}"
+    finally:
+        subprocess.run(["docker", "stop", container], check=False, capture_output=True)
+
+
+@pytest.fixture
+def broker(broker_address: str) -> Broker:
+    """The shared broker, with topics of this test's own."""
+    return Broker((broker_address,), Topics(f"t-{uuid.uuid4().hex[:12]}"))
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
+    """A broker of this test alone, to be killed and started again."""
+    try:
+        kafka = Kafka(tmp_path / "kafka").start()
+    except NoJavaError as error:
+        _leave_out(str(error))
+        raise
+    yield kafka
+    kafka.stop()
