@@ -1,7 +1,7 @@
 """Where a distributed ledger is, and how its clients get in: one description for kafka-python and aiokafka alike."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ class Broker:
     """Addresses, security and topic names. Passwords are never shown."""
 
     servers: tuple[str, ...]
-    topics: Topics = Topics()
+    topics: Topics = field(default_factory=Topics)
     security_protocol: Protocol = "PLAINTEXT"
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
