@@ -40,7 +40,7 @@ class Receipt(Said):
     at: Millis = Field(description="By the gateway's own clock; for people to read, never to compare.")
     watermark: Marks
     fresh_for_ms: Annotated[int, Field(ge=0)] | None = Field(
-        description="How long ago the copy was last known to hold all of the ledger; null before it ever was."
+        None, description="How long ago the copy was last known to hold all of the ledger; absent before it ever was."
     )
     lease_ms: Annotated[int, Field(ge=0)] = Field(
         description="From then on it allows nothing that needs consent once it has been that long."
@@ -62,8 +62,8 @@ class LoggedDecision(Said):
     channel: str
     purpose: str
     brand: str
-    sender: str | None
-    jurisdiction: str | None
+    sender: str | None = None
+    jurisdiction: str | None = None
     at: Millis
     allowed: bool
     reason: Reason
@@ -71,7 +71,7 @@ class LoggedDecision(Said):
     policy: str
     evidence: tuple[EventId, ...]
     watermark: Marks
-    staleness_ms: Annotated[int, Field(ge=0)] | None
+    staleness_ms: Annotated[int, Field(ge=0)] | None = Field(None, description="Absent before it ever was current.")
     shadow: bool = Field(False, description="It was answered as allowed, whatever it says here.")
 
 
@@ -81,6 +81,6 @@ class RejectedEntry(Said):
     topic: str
     partition: Annotated[int, Field(ge=0)]
     offset: Offset
-    key: str | None
+    key: str | None = None
     reason: str
-    value: str | None = Field(description="As it was found, base64; null where it is too large to be copied.")
+    value: str | None = Field(None, description="As it was found, base64; absent where it is too large to be copied.")

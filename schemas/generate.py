@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from schemas import states
+from schemas import distributed, states
 from schemas.events import EVENT, EVENT_TYPES
 from schemas.policy import Policy
 
@@ -18,6 +18,9 @@ FOLDER = Path(__file__).parent / "json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ENTRIES = (
     states.StatementEntry, states.MoveEntry, states.CorrectionEntry, states.FollowUpEntry, states.FollowUpMoveEntry,
+)  # fmt: skip
+TRAVELLING = (
+    distributed.Watermark, distributed.Receipt, distributed.LoggedDecision, distributed.RejectedEntry,
 )  # fmt: skip
 Schema = dict[str, Any]
 
@@ -28,6 +31,7 @@ def schemas() -> dict[str, Schema]:
     made["event"] = {"title": "Event", "description": "Any event of the ledger."} | EVENT.json_schema()
     made["state"] = _state()
     made["policy"] = Policy.model_json_schema()
+    made |= {model.__name__: model.model_json_schema() for model in TRAVELLING}
     return {f"{name}.schema.json": _published(name, schema) for name, schema in made.items()}
 
 

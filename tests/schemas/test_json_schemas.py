@@ -24,6 +24,8 @@ from tests.histories import history
 from tests.ledger.door import ACCOUNT, NUMBER, POLICY, Door, correct, grant, link, operate, revoke
 from tests.projections.folding import view_of
 
+NAMES = [*EVENT_TYPES, "event", "state", "policy", "Watermark", "Receipt", "LoggedDecision", "RejectedEntry"]
+
 
 def schema(name: str) -> Draft202012Validator:
     """A committed schema, ready to judge."""
@@ -36,7 +38,7 @@ def as_json(event: Event) -> dict[str, Any]:
     return fields
 
 
-@pytest.mark.parametrize("name", [*EVENT_TYPES, "event", "state", "policy"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_committed_schema_is_what_the_code_says(name: str) -> None:
     committed = (generate.FOLDER / f"{name}.schema.json").read_text("utf-8")
     assert committed == generate.written(generate.schemas()[f"{name}.schema.json"])
@@ -44,7 +46,7 @@ def test_a_committed_schema_is_what_the_code_says(name: str) -> None:
 
 
 def test_there_is_a_schema_for_every_event_and_none_for_anything_else() -> None:
-    expected = {f"{name}.schema.json" for name in (*EVENT_TYPES, "event", "state", "policy")}
+    expected = {f"{name}.schema.json" for name in NAMES}
     assert {path.name for path in generate.FOLDER.iterdir()} == expected
 
 
