@@ -8,7 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ledger.adapters.kafka_client import MAX_MESSAGE, TIMEOUT, Client, library, missing, producer, said_of, speaking
 from ledger.adapters.kafka_entry import headers_of
