@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ledger.adapters.kafka_client import MAX_MESSAGE, TIMEOUT, Client, library, missing, producer, said_of, speaking
+from ledger.adapters.kafka_client import MAX_MESSAGE, TIMEOUT, Client, library, missing, producer, said_of, explained
 from ledger.adapters.kafka_entry import headers_of
 from ledger.adapters.kafka_room import OVERHEAD, Room
 from ledger.broker import Broker
@@ -21,7 +21,7 @@ from schemas.topics import partition_of
 
 WAVES = 4
 """How many times the entries of one call wait for the acknowledgement of those before them."""
-DOING = "appending to the ledger"
+WISH = "append to the ledger"
 
 Sent = list[Appended] | LedgerError | InputError
 
@@ -105,12 +105,12 @@ class KafkaAppend:
                 entry = calls[place.call][place.place]
                 waiting.append(client.send(topic, entry.value, entry.key.encode(), headers_of(entry), place.partition))
         except library().errors.KafkaError as error:
-            failed = said_of(error, self._broker, DOING)
+            failed = said_of(error, self._broker, WISH)
         for place, future in zip(wave, waiting, strict=False):
             try:
                 stored = future.get(self._timeout + 5)
             except library().errors.KafkaError as error:
-                failed = failed or said_of(error, self._broker, DOING)
+                failed = failed or said_of(error, self._broker, WISH)
             else:
                 position = Position(stored.partition, stored.offset)
                 found[place.call, place.place] = Appended(position, stored.timestamp)
@@ -121,7 +121,7 @@ class KafkaAppend:
             if self._closed:
                 raise UnavailableError(f"the log at {self._broker.name} is closed; open it again")
             if self._connected is None:
-                with speaking(self._broker, DOING):
+                with explained(self._broker, WISH):
                     client = producer(self._broker, self._timeout)
                     try:
                         found = client.partitions_for(self._broker.topics.ledger)

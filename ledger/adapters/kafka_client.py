@@ -35,7 +35,7 @@ def library() -> Client:
 def producer(broker: Broker, timeout: float = TIMEOUT, **options: object) -> Client:
     """An idempotent producer that waits for all replicas; an entry is acknowledged, or given up after `timeout`.
 
-    Raises what `speaking` says: wrap it.
+    Raises what `explained` says: wrap it.
     """
     milliseconds = int(timeout * 1000)
     said = {
@@ -48,7 +48,7 @@ def producer(broker: Broker, timeout: float = TIMEOUT, **options: object) -> Cli
 
 
 def consumer(broker: Broker, **options: object) -> Client:
-    """A consumer of no group: partitions are assigned and positions kept by whoever asks. Wrap it in `speaking`."""
+    """A consumer of no group: partitions are assigned and positions kept by whoever asks. Wrap it in `explained`."""
     said = {
         "group_id": None, "enable_auto_commit": False, "auto_offset_reset": "none", "fetch_max_wait_ms": 10,
         "max_poll_records": 5_000, "max_partition_fetch_bytes": 4 * MAX_MESSAGE, "request_timeout_ms": 10_000,
@@ -59,40 +59,40 @@ def consumer(broker: Broker, **options: object) -> Client:
 
 
 def admin(broker: Broker) -> Client:
-    """A client that makes and describes topics. Wrap it in `speaking`."""
+    """A client that makes and describes topics. Wrap it in `explained`."""
     return library().KafkaAdminClient(
         **broker.options(), bootstrap_timeout_ms=BOOTSTRAP_MS, request_timeout_ms=10_000, reconnect_backoff_max_ms=1_000
     )
 
 
 @contextmanager
-def speaking(broker: Broker, doing: str) -> Iterator[None]:
-    """Turns what kafka-python raises while `doing` something into the ledger's errors."""
+def explained(broker: Broker, wish: str) -> Iterator[None]:
+    """Turns what kafka-python raises into the ledger's errors; `wish` is what was tried: "read the receipts"."""
     errors = library().errors
     try:
         yield
     except errors.KafkaError as error:
-        raise said_of(error, broker, doing) from error
+        raise said_of(error, broker, wish) from error
     except (OSError, AssertionError) as error:  # a certificate that is missing, a mechanism without its password
-        raise UnavailableError(f"the broker {broker.name} cannot be reached for {doing}: {error}") from error
+        raise UnavailableError(f"the broker {broker.name} cannot be reached to {wish}: {error}") from error
 
 
-def said_of(error: Exception, broker: Broker, doing: str) -> LedgerError | InputError:
+def said_of(error: Exception, broker: Broker, wish: str) -> LedgerError | InputError:
     """What one of kafka-python's errors means, and what to do about it."""
     errors = library().errors
     where = f"the broker {broker.name}"
     match error:
         case errors.KafkaStorageError() | errors.LogDirNotFoundError():
             return NoRoomError(
-                f"{where} reports an error of its disk while {doing}: nothing was acknowledged; see that it has room "
-                "and repeat with the same key"
+                f"{where} reports an error of its disk, asked to {wish}: nothing was acknowledged; see that it "
+                "has room and repeat with the same key"
             )
         case errors.MessageSizeTooLargeError() | errors.RecordListTooLargeError():
             return InputError(f"a record is larger than {where} takes (max.message.bytes): nothing was written")
         case errors.AuthorizationError():
             return UnavailableError(
-                f"{where} does not allow {doing} ({_first(error)}): nothing was acknowledged; let this user in by the "
-                "broker's ACLs (docs/kafka.md)"
+                f"{where} does not let this user {wish} ({_first(error)}): nothing was acknowledged; see the broker's "
+                "ACLs (docs/kafka.md)"
             )
         case errors.SaslAuthenticationFailedError() | errors.UnsupportedSaslMechanismError():
             return UnavailableError(f"{where} does not know this user ({_first(error)}): check PREFLEDGER_KAFKA_SASL_*")
@@ -104,7 +104,7 @@ def said_of(error: Exception, broker: Broker, doing: str) -> LedgerError | Input
                 "back and repeat with the same key"
             )
     return UnavailableError(
-        f"{where} cannot be reached for {doing} ({_first(error)}): nothing was acknowledged; see that it runs and "
+        f"{where} cannot be reached to {wish} ({_first(error)}): nothing was acknowledged; see that it runs and "
         "repeat with the same key"
     )
 

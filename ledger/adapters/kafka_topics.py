@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ledger.adapters.kafka_client import MAX_MESSAGE, admin, library, speaking
+from ledger.adapters.kafka_client import MAX_MESSAGE, admin, library, explained
 from ledger.broker import Broker
 from ledger.errors import NotALedgerError, RefusedError, UnavailableError
 from schemas.topics import DEFAULT_PARTITIONS
@@ -88,7 +88,7 @@ class KafkaTopics:
     def __init__(self, broker: Broker) -> None:
         """Raises UnavailableError."""
         self._broker = broker
-        with speaking(broker, "looking at its topics"):
+        with explained(broker, "look at its topics"):
             self._admin = admin(broker)
 
     def create(self, layout: Layout) -> list[str]:
@@ -101,7 +101,7 @@ class KafkaTopics:
         errors = library().errors
         for topic in missing:
             try:
-                with speaking(self._broker, "making topics"):
+                with explained(self._broker, "make topics"):
                     self._create(topic, layout.replication_factor)
             except UnavailableError as error:
                 if isinstance(error.__cause__, errors.InvalidReplicationFactorError):
@@ -122,7 +122,7 @@ class KafkaTopics:
     def describe(self) -> dict[str, Described]:
         """The topics that are there, by name. Raises UnavailableError."""
         names = [topic.name for topic in wanted(self._broker, Layout())]
-        with speaking(self._broker, "looking at its topics"):
+        with explained(self._broker, "look at its topics"):
             found = [topic for topic in self._admin.describe_topics(names) if not topic["error_code"]]
             resource = library().admin.ConfigResource
             asked = [resource("topic", topic["name"]) for topic in found]
@@ -141,7 +141,7 @@ class KafkaTopics:
 
     def set(self, name: str, settings: Mapping[str, str]) -> None:
         """Changes settings of a topic. Raises UnavailableError."""
-        with speaking(self._broker, f"changing the settings of {name}"):
+        with explained(self._broker, f"change the settings of {name}"):
             resource = library().admin.ConfigResource("topic", name, dict(settings))
             self._admin.alter_configs([resource])
 
