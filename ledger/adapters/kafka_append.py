@@ -4,15 +4,14 @@ Nothing is returned that is not stored. What is given up may be stored all the s
 whoever repeats it with the same key leaves a repetition in the log at worst, which every fold passes over.
 """
 
-import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
-from ledger.adapters.kafka_client import MAX_MESSAGE, TIMEOUT, Client, library, missing, producer, said_of, explained
+from ledger.adapters.kafka_client import MAX_MESSAGE, TIMEOUT
 from ledger.adapters.kafka_entry import headers_of
 from ledger.adapters.kafka_room import OVERHEAD, Room
+from ledger.adapters.kafka_writer import KafkaWriter, Record, Stored
 from ledger.broker import Broker
 from ledger.errors import LedgerError, UnavailableError
 from ledger.log import Appended, Entry, Position
@@ -21,7 +20,6 @@ from schemas.topics import partition_of
 
 WAVES = 4
 """How many times the entries of one call wait for the acknowledgement of those before them."""
-WISH = "append to the ledger"
 
 Sent = list[Appended] | LedgerError | InputError
 
@@ -43,12 +41,10 @@ class KafkaAppend:
 
     def __init__(self, broker: Broker, timeout: float = TIMEOUT, room: Room | None = None) -> None:
         """`timeout`: seconds until an entry is given up. Connects with the first entry."""
-        self._broker = broker
-        self._timeout = timeout
+        self._topic = broker.topics.ledger
+        self._writer = KafkaWriter(broker, "append to the ledger", timeout)
         self._room = room or Room(timeout)
-        self._lock = threading.Lock()
-        self._connected: tuple[Client, int] | None = None
-        self._closed = False
+        self._partitions = 0
 
     def append(self, entries: Sequence[Entry]) -> list[Appended]:
         """Stores entries in order; returns once all of them are durable. The time is the broker's.
@@ -75,79 +71,40 @@ class KafkaAppend:
     def _append_all(self, calls: Sequence[Sequence[Entry]]) -> list[Sent]:
         if not any(calls):
             return [[] for _call in calls]
-        client, partitions = self._client()
+        self._partitions = self._partitions or self._writer.partitions(self._topic)
         found: dict[tuple[int, int], Appended] = {}
-        failed: LedgerError | InputError | None = None
-        for wave in _waves(calls, partitions):
-            failed = self._send(client, wave, calls, found)
-            if failed:
-                self._drop(client)
+        failed: LedgerError | InputError = UnavailableError("nothing was acknowledged; repeat with the same key")
+        for wave in _waves(calls, self._partitions):
+            errors = self._send(wave, calls, found)
+            if errors:
+                failed = errors[0]
                 break
-        return [
-            [found[call, index] for index in range(len(entries))]
-            if all((call, index) in found for index in range(len(entries)))
-            else (failed or UnavailableError("nothing was acknowledged; repeat with the same key"))
-            for call, entries in enumerate(calls)
-        ]
+        sent: list[Sent] = []
+        for call, entries in enumerate(calls):
+            places = [(call, index) for index in range(len(entries))]
+            sent.append([found[place] for place in places] if all(place in found for place in places) else failed)
+        return sent
 
     def _send(
-        self,
-        client: Client,
-        wave: Sequence[Place],
-        calls: Sequence[Sequence[Entry]],
-        found: dict[tuple[int, int], Appended],
-    ) -> LedgerError | InputError | None:
-        """Sends what may be sent together and waits for all of it; the first error, if there is one."""
-        topic, failed = self._broker.topics.ledger, None
-        waiting = []
-        try:
-            for place in wave:
-                entry = calls[place.call][place.place]
-                waiting.append(client.send(topic, entry.value, entry.key.encode(), headers_of(entry), place.partition))
-        except library().errors.KafkaError as error:
-            failed = said_of(error, self._broker, WISH)
-        for place, future in zip(wave, waiting, strict=False):
-            try:
-                stored = future.get(self._timeout + 5)
-            except library().errors.KafkaError as error:
-                failed = failed or said_of(error, self._broker, WISH)
+        self, wave: Sequence[Place], calls: Sequence[Sequence[Entry]], found: dict[tuple[int, int], Appended]
+    ) -> list[LedgerError | InputError]:
+        """Sends what may be sent together and waits for all of it."""
+        entries = [(calls[call][place], partition) for call, place, partition in wave]
+        records = [
+            Record(self._topic, partition, entry.key.encode(), entry.value, headers_of(entry))
+            for entry, partition in entries
+        ]
+        errors = []
+        for (call, index, _partition), result in zip(wave, self._writer.write(records), strict=True):
+            if isinstance(result, Stored):
+                found[call, index] = Appended(Position(result.partition, result.offset), result.timestamp)
             else:
-                position = Position(stored.partition, stored.offset)
-                found[place.call, place.place] = Appended(position, stored.timestamp)
-        return failed
-
-    def _client(self) -> tuple[Client, int]:
-        with self._lock:
-            if self._closed:
-                raise UnavailableError(f"the log at {self._broker.name} is closed; open it again")
-            if self._connected is None:
-                with explained(self._broker, WISH):
-                    client = producer(self._broker, self._timeout)
-                    try:
-                        found = client.partitions_for(self._broker.topics.ledger)
-                    except BaseException:
-                        client.close(0)
-                        raise
-                if not found:
-                    raise missing(self._broker)
-                self._connected = (client, len(found))
-            return self._connected
-
-    def _drop(self, client: Client) -> None:
-        """After an error a new producer begins with a new sequence: the old one may wait for what never comes."""
-        with self._lock:
-            if self._connected and self._connected[0] is client:
-                self._connected = None
-        with suppress(library().errors.KafkaError):
-            client.close(0)
+                errors.append(result)
+        return errors
 
     def close(self) -> None:
         """Lets go of the broker. Repeatable."""
-        with self._lock:
-            connected, self._connected, self._closed = self._connected, None, True
-        if connected:
-            with suppress(library().errors.KafkaError):
-                connected[0].close(self._timeout)
+        self._writer.close()
 
 
 def _waves(calls: Sequence[Sequence[Entry]], partitions: int) -> list[list[Place]]:

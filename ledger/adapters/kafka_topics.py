@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ledger.adapters.kafka_client import MAX_MESSAGE, admin, library, explained
+from ledger.adapters.kafka_client import MAX_MESSAGE, admin, explained, library
 from ledger.broker import Broker
 from ledger.errors import NotALedgerError, RefusedError, UnavailableError
 from schemas.topics import DEFAULT_PARTITIONS
