@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from consumers.cli import audit, confirm, importing, links, operations, operator, privacy, questions, statements
+from consumers.cli import audit, confirm, importing, links, operations, operator, privacy, questions, statements, worker
 from consumers.cli.output import complain
 from ledger.errors import UnavailableError
 from schemas.errors import PreferenceLedgerError
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (statements, links, importing, questions, confirm, audit, operator, privacy, operations):
+for group in (statements, links, importing, questions, confirm, audit, operator, privacy, operations, worker):
     group.add_to(app)
 
 

@@ -1,0 +1,134 @@
+"""The worker process: checks the topics, starts the Faust application, says how it is, and ends when it is asked to."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from prometheus_client import generate_latest
+
+from ledger.adapters.kafka_topics import KafkaTopics
+from ledger.broker import Broker
+from ledger.errors import UnavailableError
+from projections.adapters.faust_batch import Folder
+from projections.adapters.faust_metrics import WorkerMetrics
+from projections.adapters.faust_worker import Options, Worker, build
+
+__all__ = ["Options", "checked", "run_worker"]
+
+LOOPBACK = "127.0.0.1"
+PATIENCE_S = 30.0
+"""How long the broker may be away at the start."""
+log = logging.getLogger("prefledger.worker")
+
+
+def run_worker(broker: Broker, options: Options, metrics_port: int = 0, folder: Folder | None = None) -> None:
+    """Folds until SIGTERM or SIGINT; returns once everything folded is committed and the group is left.
+
+    Raises UnavailableError where the broker is away for too long or a lost partition did not come back, NotALedgerError
+    where topics are missing or wrong.
+    """
+    _log_to_stderr()
+    partitions = checked(broker)
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        runner.run(_run(broker, partitions, options, metrics_port, folder))
+
+
+def checked(broker: Broker, patience: float = PATIENCE_S) -> int:
+    """The number of the ledger's partitions, once topics and settings have been found right."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            topics = KafkaTopics(broker)
+            try:
+                return topics.check()[broker.topics.ledger].partitions
+            finally:
+                topics.close()
+        except UnavailableError as error:
+            if time.monotonic() > end:
+                raise
+            log.warning("%s; trying again", error)
+            time.sleep(1)
+
+
+async def _run(broker: Broker, partitions: int, options: Options, port: int, folder: Folder | None) -> None:
+    worker = build(broker, partitions, options, folder)
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    with _telling(worker.metrics, port):
+        await _until_asked(worker, asked)
+
+
+async def _until_asked(worker: Worker, asked: asyncio.Event) -> None:
+    app = worker.app
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(coroutine) for coroutine in (app.start(), asked.wait(), app._crashed.wait())
+    ]
+    await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
+    log.info("ending" if asked.is_set() else "ending because of an error")
+    reason = app.crash_reason
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(30):
+            await app.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    if reason is not None:
+        raise reason
+
+
+@contextlib.contextmanager
+def _telling(metrics: WorkerMetrics, port: int) -> Iterator[None]:
+    """Serves /healthz, /readyz and /metrics on loopback while it lasts; on no port for 0."""
+    if not port:
+        yield
+        return
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answers = {
+                "/healthz": (200, b"ok\n"),
+                "/readyz": (200, b"ready\n")
+                if metrics.is_ready
+                else (503, b"not ready: no assignment, or recovering\n"),
+                "/metrics": (200, generate_latest(metrics.registry)),
+            }
+            status, body = answers.get(self.path, (404, b"/healthz, /readyz, /metrics\n"))
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((LOOPBACK, port), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    log.setLevel(logging.INFO)
+    for name in ("faust", "mode", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.ERROR)

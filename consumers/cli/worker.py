@@ -1,0 +1,31 @@
+"""`worker run`: the process that folds a ledger on Kafka into its tables."""
+
+from typing import Annotated
+
+import typer
+
+from consumers.cli.options import RUN
+from consumers.settings import load
+
+worker = typer.Typer(help="Workers fold a ledger on Kafka into its tables.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    app.add_typer(worker, name="worker", rich_help_panel=RUN)
+
+
+@worker.command()
+def run(
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Serve /healthz, /readyz and /metrics on loopback; 0: do not.")
+    ] = 0,
+    standby: Annotated[int, typer.Option(min=0, max=1, help="How many other workers keep a copy of each state.")] = 1,
+    session: Annotated[
+        float, typer.Option(min=1, max=300, help="Seconds of silence after which a worker is taken for dead.")
+    ] = 10.0,
+) -> None:
+    """Fold until SIGTERM. Any number may run: they share the partitions, and take over from one that dies."""
+    from consumers.bootstrap.worker import Options, run_worker
+
+    run_worker(load().broker(), Options(standby, session), metrics_port)

@@ -1,0 +1,85 @@
+"""What a worker tells about itself: counters and gauges named prefledger_worker_…, for Prometheus."""
+
+import time
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from projections.adapters.faust_batch import Record
+from schemas.distributed import Watermark
+
+OLD_S = 0.9
+
+
+class WorkerMetrics:
+    """The metrics of one worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.partitions: dict[int, PartitionMetrics] = {}
+        self.is_ready = False
+        prefix, registry = "prefledger_worker_", self.registry
+        self.events = Counter(f"{prefix}events_folded", "Entries folded and committed.", registry=registry)
+        self.rejected = Counter(f"{prefix}rejected", "Entries set aside in the rejected topic.", registry=registry)
+        self.transactions = Counter(f"{prefix}transactions", "Transactions committed.", registry=registry)
+        self.rebalances = Counter(f"{prefix}rebalances", "Assignments that the group gave out.", registry=registry)
+        self.lost = Counter(f"{prefix}partitions_lost", "Partitions given up because of an error.", registry=registry)
+        self.fold_time = Histogram(f"{prefix}fold_seconds", "Folding one batch.", registry=registry)
+        self.owned = Gauge(f"{prefix}partitions_owned", "Partitions that are being folded.", registry=registry)
+        self.lag = Gauge(f"{prefix}lag_events", "Entries not folded yet.", ["partition"], registry=registry)
+        self.lag_time = Gauge(
+            f"{prefix}lag_seconds", "Age of the last entry folded, while there are others.", ["partition"],
+            registry=registry,
+        )  # fmt: skip
+
+    def partition(self, number: int, mark: Watermark) -> "PartitionMetrics":
+        """Those of a partition that the worker begins to fold."""
+        found = self.partitions[number] = PartitionMetrics(self, mark)
+        self.owned.set(len(self.partitions))
+        return found
+
+    def forget(self) -> None:
+        """The worker owns nothing any more."""
+        self.partitions.clear()
+        self.owned.set(0)
+        self.lag.clear()
+        self.lag_time.clear()
+        self.is_ready = False
+
+    def measure(self, number: int, end: int | None) -> None:
+        """Notes how far a partition is behind the end of the ledger."""
+        of = self.partitions.get(number)
+        if of is not None and end is not None:
+            behind = max(0, end - of.cursor)
+            age = max(0.0, time.time() - of.recorded_at / 1000) if behind and of.recorded_at else 0.0
+            self.lag.labels(number).set(behind)
+            self.lag_time.labels(number).set(age)
+
+
+class PartitionMetrics:
+    """What one partition adds to its worker's."""
+
+    def __init__(self, worker: WorkerMetrics, mark: Watermark) -> None:
+        self._worker = worker
+        self._committed_at = time.monotonic()
+        self.cursor = mark.offset
+        self.recorded_at = mark.recorded_at
+
+    def folded(self, events: int, seconds: float) -> None:
+        """A batch was folded."""
+        if events:
+            self._worker.fold_time.observe(seconds)
+
+    def committed(self, cursor: int, records: Sequence[Record], rejected: int) -> None:
+        """A transaction was committed."""
+        self._committed_at = time.monotonic()
+        self.cursor = cursor
+        if records:
+            self.recorded_at = records[-1].timestamp
+            self._worker.events.inc(len(records))
+            self._worker.rejected.inc(rejected)
+        self._worker.transactions.inc()
+
+    def is_old(self) -> bool:
+        """Whether the last watermark is so old that readers wait for another."""
+        return time.monotonic() - self._committed_at > OLD_S

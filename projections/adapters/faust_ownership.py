@@ -1,0 +1,202 @@
+"""Which ledger partitions this worker owns, from the assignment that gives them to the one that takes them away.
+
+An assignment gives every partition a new producer, also those that were kept: that fences off the former owner and ends
+what it had begun, before anybody asks how far it came. Then Faust recovers the tables; then the folding begins.
+
+A partition that cannot be written to any more is given up at once, and the group is asked for a new assignment, which
+gives it to whoever is in the group: to this worker again after a fault of the broker, to another if this one had been
+taken for dead. If none comes in time the worker ends, to be started again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.producer import sender
+
+from ledger.errors import NotALedgerError, UnavailableError
+from projections.adapters.faust_batch import Batch, Folder, Foreign
+from projections.adapters.faust_metrics import WorkerMetrics
+from projections.adapters.faust_partition import Partition, Writes
+from schemas.distributed import Watermark
+from schemas.topics import TABLES, watermark_key
+
+log = logging.getLogger("prefledger.worker")
+TRANSACTION_TIMEOUT_MS = 30_000
+PATIENCE_S = 60.0
+"""How long the broker may be away before the worker ends."""
+NEVER_BEGUN = 0
+
+
+class Producing(NamedTuple):
+    """How the producers are made."""
+
+    prefix: str
+    options: Mapping[str, Any]
+
+    def producer(self, partition: int) -> AIOKafkaProducer:
+        """A producer under the transactional id of a partition, not yet started."""
+        # Between two transactions aiokafka waits so long for the broker to finish the first; 20 ms cost more than
+        # everything else.
+        sender.BACKOFF_OVERRIDE = 0.003
+        return AIOKafkaProducer(
+            transactional_id=f"{self.prefix}-{partition}", transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            acks="all", linger_ms=0, retry_backoff_ms=5, max_batch_size=900_000, max_request_size=1_048_576,
+            **self.options,
+        )  # fmt: skip
+
+
+class Ownership:
+    """The partitions of one worker. Everything here runs in the application's loop."""
+
+    def __init__(
+        self, app: Foreign, producing: Producing, writes: Writes, folder: Folder, metrics: WorkerMetrics
+    ) -> None:
+        self._app = app
+        self._producing = producing
+        self._writes = writes
+        self._folder = folder
+        self._metrics = metrics
+        self._producers: dict[int, AIOKafkaProducer] = {}
+        self._partitions: dict[int, Partition] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._deadline: asyncio.TimerHandle | None = None
+        self._crashing: asyncio.Future[None] | None = None
+
+    async def take(self, assigned: set[tuple[str, int]]) -> None:
+        """An assignment: fences off the former owners of its partitions."""
+        await self.release()
+        numbers = sorted(number for topic, number in assigned if topic == self._writes.topics.ledger)
+        self._metrics.rebalances.inc()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(*map(self._start_producer, numbers))
+        except (KafkaError, TimeoutError) as error:
+            await self._app.crash(UnavailableError(f"the broker cannot be reached to begin transactions: {error}"))
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        log.info("assigned partitions %s", numbers)
+
+    async def _start_producer(self, number: int) -> None:
+        while True:
+            producer = self._producing.producer(number)
+            self._producers[number] = producer
+            try:
+                await producer.start()
+                return
+            except KafkaError as error:
+                log.warning("cannot begin transactions for partition %d yet: %s", number, error)
+                await producer.stop()
+                await asyncio.sleep(0.5)
+
+    async def begin(self) -> dict[int, int]:
+        """The tables are recovered: begins to fold. Returns from which offset of the ledger each partition is read."""
+        for number, producer in self._producers.items():
+            if number not in self._tasks:
+                mark = self._mark(number)
+                if mark is None:
+                    self._give_up(number, "its tables were not recovered whole")
+                    return {}
+                self._begin(mark, producer)
+        self._metrics.is_ready = True
+        return {number: partition.cursor for number, partition in self._partitions.items()}
+
+    def _begin(self, mark: Watermark, producer: AIOKafkaProducer) -> None:
+        number = mark.partition
+        states = {name: table.partition(number) for name, table in self._writes.tables.items()}
+        metrics = self._metrics.partition(number, mark)
+        partition = Partition(mark, self._writes, producer, self._folder(number, states, mark.recorded_at), metrics)
+        self._partitions[number] = partition
+        self._tasks[number] = asyncio.ensure_future(self._run(partition))
+
+    def _mark(self, number: int) -> Watermark | None:
+        """How far the tables say that a partition was folded; None unless they were recovered to their ends.
+
+        Raises NotALedgerError where they disagree, which no transaction leaves behind.
+        """
+        recovery = self._app.tables.recovery
+        marks = set()
+        for name in TABLES:
+            table = self._writes.tables[name]
+            end = recovery.active_highwaters.get((self._writes.topics.table(name), number))
+            if end is None or table.passed(number) < end:
+                return None
+            marks.add(table.partition(number).get(watermark_key(number).encode()))
+        if len(marks) > 1:
+            raise NotALedgerError(
+                f"the tables' watermarks of partition {number} differ: {marks}; somebody else wrote or deleted there. "
+                "Rebuild them: prefledger worker rebuild"
+            )
+        stored = marks.pop()
+        if stored is None:
+            return Watermark(partition=number, offset=NEVER_BEGUN, recorded_at=0)
+        return Watermark.model_validate_json(stored)
+
+    async def put(self, number: int, batch: Batch) -> None:
+        """What was read of a partition of the ledger."""
+        partition = self._partitions.get(number)
+        if partition is not None:
+            await partition.put(batch)
+
+    async def release(self) -> None:
+        """Finishes what is being committed, and owns nothing any more."""
+        self._metrics.forget()
+        for partition in self._partitions.values():
+            partition.end()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks.values(), timeout=PATIENCE_S / 6)
+            for task in late:
+                task.cancel()
+        producers = list(self._producers.values())
+        self._producers.clear()
+        self._partitions.clear()
+        self._tasks.clear()
+        await asyncio.gather(*map(_stop, producers))
+
+    async def _run(self, partition: Partition) -> None:
+        try:
+            await partition.run(self._rewind)
+        except KafkaError as error:
+            self._give_up(partition.number, repr(error))
+        except Exception as error:
+            log.exception("partition %d cannot be folded", partition.number)
+            await self._app.crash(error)
+
+    def _give_up(self, number: int, why: str) -> None:
+        log.warning("giving up partition %d: %s", number, why)
+        self._metrics.lost.inc()
+        self._metrics.is_ready = False
+        self._app.consumer.request_rejoin()
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(PATIENCE_S, self._despair)
+
+    def _despair(self) -> None:
+        error = UnavailableError(f"a partition was lost, and no new assignment came for {PATIENCE_S:g} s")
+        self._crashing = asyncio.ensure_future(self._app.crash(error))
+
+    async def _rewind(self, partition: int, offset: int) -> None:
+        log.info("reading partition %d again from offset %d", partition, offset)
+        await self._app.consumer.seek_wait({self.source(partition): offset})
+
+    def source(self, partition: int) -> Foreign:
+        """A partition of the ledger as Faust names it."""
+        from faust.types import TP
+
+        return TP(self._writes.topics.ledger, partition)
+
+    def measure(self) -> None:
+        """Notes how far the partitions are behind."""
+        for number in list(self._partitions):
+            self._metrics.measure(number, self._app.consumer.highwater(self.source(number)))
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await producer.stop()
+    except (KafkaError, TimeoutError) as error:
+        log.debug("a producer did not stop: %r", error)

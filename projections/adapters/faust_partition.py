@@ -1,0 +1,172 @@
+"""One ledger partition that a worker owns: batches come in, transactions go out.
+
+A transaction holds what a batch changed in the three tables, a watermark in each of them, what was set aside, and the
+ledger's offset; all of it is committed or none. Only then are the tables in memory brought up to date, so they never
+have to be taken back: whatever fails, the partition is given up and recovered from what is committed.
+
+One transactional id a partition: whoever starts a producer under it ends the transaction of the one before, who can
+write nothing any more.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from projections.adapters.faust_batch import Batch, Fold, Folded, Record
+from projections.adapters.faust_metrics import PartitionMetrics
+from schemas.distributed import Watermark
+from schemas.topics import TABLES, Table, Topics, watermark_key
+
+IDLE_S = 0.75
+"""How long a partition waits for entries before it writes its watermark again: readers want one every second."""
+WAITING = 4
+"""How many batches may wait for a transaction; more are left at the broker."""
+REWIND_S = 1.0
+"""How long a rewind may take to show before it is asked for again."""
+
+
+class TableStore(Protocol):
+    """A table, as a partition writes it."""
+
+    def partition(self, partition: int) -> dict[bytes, bytes]: ...
+    def passed(self, partition: int) -> int: ...
+    def written(self, partition: int, values: Mapping[bytes, bytes], passed: int) -> None: ...
+
+
+class Writes(NamedTuple):
+    """Where a partition writes to."""
+
+    topics: Topics
+    group: str
+    tables: Mapping[Table, TableStore]
+
+
+class Partition:
+    """Folds and commits. `cursor` is the ledger's offset of the next entry to be folded."""
+
+    def __init__(
+        self, mark: Watermark, writes: Writes, producer: AIOKafkaProducer, fold: Fold, metrics: PartitionMetrics
+    ) -> None:
+        self.number = mark.partition
+        self.cursor = mark.offset
+        self.recorded_at = mark.recorded_at
+        self._writes = writes
+        self._producer = producer
+        self._fold = fold
+        self._metrics = metrics
+        self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(WAITING)
+        self._ending = False
+        self._rewound_at = 0.0
+
+    async def put(self, batch: Batch) -> None:
+        """Hands in what was read; waits while too much is waiting."""
+        await self._waiting.put(batch)
+
+    def end(self) -> None:
+        """Has `run` return once the transaction under way is committed."""
+        self._ending = True
+        while not self._waiting.empty():  # whoever waits for room goes on
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    async def run(self, rewind: "Rewind") -> None:
+        """Commits batch after batch until `end`. Raises KafkaError where it cannot write (any more)."""
+        while not self._ending:
+            batches = await self._next()
+            if not self._ending:
+                records = [record for batch in batches for record in await self._due(batch, rewind)]
+                if records or not batches or self._metrics.is_old():
+                    await self._commit(records)
+
+    async def _next(self) -> list[Batch]:
+        """Everything that waits, or nothing after a while."""
+        try:
+            found = [await asyncio.wait_for(self._waiting.get(), IDLE_S)]
+        except TimeoutError:
+            return []
+        while not self._waiting.empty():
+            found.append(self._waiting.get_nowait())
+        return [batch for batch in found if batch is not None]
+
+    async def _due(self, batch: Batch, rewind: "Rewind") -> Sequence[Record]:
+        """What of a batch follows what was folded: duplicates are passed over, after a gap it is read again."""
+        if batch.start > self.cursor:
+            if time.monotonic() - self._rewound_at > REWIND_S:
+                self._rewound_at = time.monotonic()
+                await rewind(self.number, self.cursor)
+            return ()
+        records = batch.records
+        if batch.start < self.cursor:
+            records = [record for record in records if record.offset >= self.cursor]
+        self.cursor = max(self.cursor, batch.end)
+        return records
+
+    async def _commit(self, records: Sequence[Record]) -> None:
+        started = time.perf_counter()
+        folded = self._fold.fold(records)
+        self._metrics.folded(len(records), time.perf_counter() - started)
+        self.recorded_at = max(self.recorded_at, folded.recorded_at)
+        values = self._values(folded)
+        await self._producer.begin_transaction()
+        sent = await asyncio.gather(*self._sending(values, folded, is_new=bool(records)), return_exceptions=True)
+        last = [_unless_failed(each) for each in sent]
+        await self._producer.commit_transaction()
+        for name, offset in zip(TABLES, last, strict=False):
+            # After the last record stands the mark of the transaction.
+            self._writes.tables[name].written(self.number, values[name], offset + 1)
+        self._metrics.committed(self.cursor, records, len(folded.rejected))
+
+    def _values(self, folded: Folded) -> dict[Table, dict[bytes, bytes]]:
+        """What goes into each table, its watermark last."""
+        said = Watermark(partition=self.number, offset=self.cursor, recorded_at=self.recorded_at)
+        mark = {watermark_key(self.number).encode(): said.model_dump_json().encode()}
+        return {name: {**folded.states.get(name, {}), **mark} for name in TABLES}
+
+    def _sending(
+        self, values: Mapping[Table, Mapping[bytes, bytes]], folded: Folded, is_new: bool
+    ) -> Iterable[Coroutine[Any, Any, int | None]]:
+        topics = self._writes.topics
+        for name in TABLES:
+            yield self._send(topics.table(name), values[name].items())
+        if folded.rejected:
+            yield self._send_rejected(folded)
+        if is_new:
+            offsets = {TopicPartition(topics.ledger, self.number): OffsetAndMetadata(self.cursor, "")}
+            yield self._producer.send_offsets_to_transaction(offsets, self._writes.group)
+
+    async def _send(self, topic: str, items: Iterable[tuple[bytes, bytes]]) -> int:
+        """Writes records in large batches, waits until they are stored, and returns the offset of the last."""
+        producer, now = self._producer, time.time_ns() // 1_000_000
+        stored: list[Any] = []
+        builder = producer.create_batch()
+        for key, value in items:
+            if builder.append(timestamp=now, key=key, value=value) is None:
+                stored.append(await producer.send_batch(builder, topic, partition=self.number))
+                builder = producer.create_batch()
+                builder.append(timestamp=now, key=key, value=value)
+        stored.append(await producer.send_batch(builder, topic, partition=self.number))
+        last = (await asyncio.gather(*stored))[-1]
+        return int(last.offset) + int(builder.record_count()) - 1
+
+    async def _send_rejected(self, folded: Folded) -> None:
+        sent = [
+            await self._producer.send(self._writes.topics.rejected, entry.value, key=entry.key)
+            for entry in folded.rejected
+        ]
+        await asyncio.gather(*sent)
+
+
+def _unless_failed(sent: int | BaseException | None) -> int:
+    if isinstance(sent, BaseException):
+        raise sent
+    return sent or 0
+
+
+class Rewind(Protocol):
+    """Has a partition of the ledger read again from an offset."""
+
+    async def __call__(self, partition: int, offset: int) -> None: ...

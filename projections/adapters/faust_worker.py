@@ -1,0 +1,124 @@
+"""The worker: a Faust application with an agent that folds the ledger's topic into three tables.
+
+Everything that is Faust's stays as it is: application, agents, tables, assignor, rebalancing, recovery, standbys. How
+entries reach the agent is in `faust_transport.py`, how results leave in `faust_partition.py`. Nothing is imported from
+Faust before `build` is called: it reads the program's arguments and the environment.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ledger.broker import Broker
+from projections.adapters.faust_batch import Folder, Foreign, States
+from projections.adapters.faust_fold import ProductFold
+from projections.adapters.faust_metrics import WorkerMetrics
+
+if TYPE_CHECKING:
+    import faust
+
+FETCH_BYTES = 1_048_576
+log = logging.getLogger("prefledger.worker")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a worker takes part. Times in seconds."""
+
+    standby: int = 1
+    """How many other workers hold a copy of each partition's states, ready to go on."""
+    session: float = 10.0
+    """A worker that was silent for so long is taken for dead; the broker allows 6 or more by default."""
+    name: str | None = None
+    """Of the application; by default from the topics' prefix. Workers of one name share the work."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A Faust application, ready to be started in the running loop, and what it tells about itself."""
+
+    app: "faust.App"
+    metrics: WorkerMetrics
+
+
+def build(broker: Broker, partitions: int, options: Options | None = None, folder: Folder | None = None) -> Worker:
+    """The worker of a ledger of so many partitions; `folder` is what it folds with, by default the product's own."""
+    options = options or Options()
+    with _without_arguments():
+        import faust
+
+        from projections.adapters import faust_ownership, faust_partition, faust_security, faust_store, faust_transport
+    faust_transport.register()
+    faust_store.register()
+    name = options.name or f"{broker.topics.prefix}-worker-v{broker.topics.version}"
+    app: Foreign = faust.App(name, **_settings(broker, options), **faust_security.credentials(broker))
+    schema = faust_transport.BatchSchema(key_type=bytes, value_type=bytes)
+    tables = {
+        table: app.Table(
+            table, key_type=bytes, value_type=bytes, partitions=partitions, store=f"{faust_store.SCHEME}://memory",
+            changelog_topic=app.topic(topic, schema=schema, acks=False, partitions=partitions),
+            recovery_buffer_size=2, standby_buffer_size=1,
+        )
+        for table, topic in broker.topics.tables.items()
+    }  # fmt: skip
+    metrics = WorkerMetrics()
+    ownership = faust_ownership.Ownership(
+        app,
+        faust_ownership.Producing(name, faust_security.client_options(app, broker)),
+        faust_partition.Writes(broker.topics, name, {table: made.data for table, made in tables.items()}),
+        folder or ProductFolder(broker.topics.ledger),
+        metrics,
+    )
+    app.ownership = ownership
+    _add_agent(app, app.topic(broker.topics.ledger, schema=schema, acks=False, partitions=partitions), ownership)
+    return Worker(app, metrics)
+
+
+def _settings(broker: Broker, options: Options) -> dict[str, Any]:
+    from projections.adapters.faust_transport import SCHEME
+
+    return {
+        "broker": [f"{SCHEME}://{server}" for server in broker.servers],
+        "table_standby_replicas": options.standby, "broker_session_timeout": options.session,
+        "broker_heartbeat_interval": options.session / 4, "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": FETCH_BYTES, "stream_buffer_maxsize": 4, "stream_wait_empty": True,
+        "stream_recovery_delay": 0.0, "topic_allow_declare": False, "topic_disable_leader": True,
+        "web_enabled": False, "recovery_consistency_check": False, "autodiscover": False,
+    }  # fmt: skip
+
+
+def _add_agent(app: Foreign, topic: Foreign, ownership: Foreign) -> None:
+    async def fold(stream: Foreign) -> None:
+        """Hands each batch to its partition, which outlives the agent's own idea of acknowledging."""
+        async for event in stream.noack().events():
+            await ownership.put(event.message.partition, event.value)
+
+    app.agent(topic, name="fold")(fold)
+
+    async def measure() -> None:
+        ownership.measure()
+
+    app.timer(1.0)(measure)
+
+
+@dataclass(frozen=True)
+class ProductFolder:
+    """Makes the product's folds."""
+
+    topic: str
+
+    def __call__(self, partition: int, states: States, recorded_at: int) -> ProductFold:
+        """The fold of a partition."""
+        return ProductFold(self.topic, partition, states, recorded_at)
+
+
+@contextmanager
+def _without_arguments() -> Iterator[None]:
+    arguments, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        yield
+    finally:
+        sys.argv = arguments

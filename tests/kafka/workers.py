@@ -1,0 +1,238 @@
+"""Real workers on a real ledger, and what the tables have to say after it."""
+
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import orjson
+
+from ledger.adapters.kafka_client import consumer, library, producer
+from ledger.adapters.kafka_topics import KafkaTopics, Layout
+from ledger.broker import Broker
+from ledger.log import Position, Recorded
+from projections.adapters.memory_view import MemoryView
+from projections.catch_up import catch_up
+from schemas.encoding import encode
+from schemas.topics import TABLES, WATERMARK, partition_of
+from stack.processes import LOOPBACK, Process, free_port, wait_until
+from tests.histories import history
+
+SESSION_S = 6
+"""The shortest session that the broker allows."""
+LONG = 60.0
+
+Entry = tuple[str | None, bytes | None]
+
+
+class Told(NamedTuple):
+    """A record of a topic."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def make_topics(broker: Broker, partitions: int = 4) -> None:
+    """The ledger's topics, as `topics create` makes them on a single broker."""
+    topics = KafkaTopics(broker)
+    topics.create(Layout(partitions=partitions, replication_factor=1))
+    topics.close()
+
+
+def entries(seed: int, events: int = 24) -> list[Entry]:
+    """A small nasty history, as its recorder would have stored it."""
+    return [(fact.event.subject, encode(fact.event)) for fact in history(Random(seed), events).facts]
+
+
+def simple_entries(seed: int, events: int, subjects: int) -> list[Entry]:
+    """Statements of many subjects, each entry's event id its own."""
+    rng = Random(seed)
+    facts = [fact.event for fact in history(Random(7), 200).facts if fact.event.type == "PreferenceRevoked"]
+    refs = [f"{rng.getrandbits(128):032x}" for _ in range(subjects)]
+    made: list[Entry] = []
+    for number in range(events):
+        event = facts[number % len(facts)]
+        own = {
+            "subject": rng.choice(refs),
+            "event_id": f"0199a0a8-3c00-7{seed:03x}-8000-{number:012x}",
+            "idempotency_key": f"{seed:08x}{number:024x}",
+        }
+        made.append((own["subject"], encode(event.model_copy(update=own))))
+    return made
+
+
+def append(broker: Broker, what: Sequence[Entry], partitions: int = 4) -> None:
+    """Appends to the ledger as the recorder does: subjects in their partitions, in order, acknowledged."""
+    writing = producer(broker)
+    sent = [
+        writing.send(
+            broker.topics.ledger, value, None if key is None else key.encode("utf-8", "surrogateescape"),
+            partition=0 if key is None else partition_of(key.encode("utf-8", "replace").decode(), partitions),
+        )
+        for key, value in what
+    ]  # fmt: skip
+    for future in sent:
+        future.get(30)
+    writing.close()
+
+
+def told(broker: Broker, topic: str) -> dict[int, list[Told]]:
+    """Everything committed in a topic, by partition."""
+    reading = consumer(broker, isolation_level="read_committed")
+    partitions = [library().TopicPartition(topic, each) for each in sorted(reading.partitions_for_topic(topic) or ())]
+    found: dict[int, list[Told]] = {each.partition: [] for each in partitions}
+    reading.assign(partitions)
+    reading.seek_to_beginning(*partitions)
+    ends = reading.end_offsets(partitions)
+    while any(reading.position(each) < end for each, end in ends.items()):
+        for each, records in reading.poll(500).items():
+            found[each.partition] += [Told(one.offset, one.timestamp, one.key, one.value) for one in records]
+    reading.close()
+    return found
+
+
+class LedgerAsRead:
+    """The ledger's topic as a log: what the embedded fold reads."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._entries: dict[int, list[Recorded]] = {}
+        for partition, records in told(broker, broker.topics.ledger).items():
+            at, read = 0, self._entries.setdefault(partition, [])
+            for record in records:
+                at = max(at, record.timestamp)
+                if record.key is not None and record.value is not None and _is_text(record.key):
+                    read.append(Recorded(Position(partition, record.offset), at, record.key.decode(), record.value))
+
+    def ends(self) -> dict[int, int]:
+        return {partition: read[-1].position.offset + 1 if read else 0 for partition, read in self._entries.items()}
+
+    def read(self, partition: int, start: int = 0, end: int | None = None) -> Iterator[Recorded]:
+        return (each for each in self._entries[partition] if each.position.offset >= start)
+
+
+def _is_text(key: bytes) -> bool:
+    try:
+        return bool(key.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def folded(broker: Broker) -> dict[str, bytes]:
+    """All parts of all states, folded from the ledger from scratch as an embedded ledger does."""
+    view = MemoryView()
+    log: Any = LedgerAsRead(broker)
+    catch_up(log, view)
+    return dict(view.all_parts())
+
+
+class Tables(NamedTuple):
+    """What the three tables say: the last value of each key; all watermarks in order by table and partition."""
+
+    parts: dict[str, bytes]
+    marks: dict[tuple[str, int], list[dict[str, int]]]
+
+
+def tables(broker: Broker) -> Tables:
+    """The committed records of the tables."""
+    parts: dict[str, bytes] = {}
+    marks: dict[tuple[str, int], list[dict[str, int]]] = {}
+    for name in TABLES:
+        for partition, records in told(broker, broker.topics.table(name)).items():
+            for record in records:
+                key, value = (record.key or b"").decode(), record.value or b""
+                if key.startswith(WATERMARK):
+                    assert key == f"{WATERMARK}{partition}"
+                    marks.setdefault((name, partition), []).append(orjson.loads(value))
+                else:
+                    assert partition_of(key, 4) == partition
+                    parts[key] = value
+    return Tables(parts, marks)
+
+
+def ends(broker: Broker) -> dict[int, int]:
+    """How far the ledger goes, by partition."""
+    reading = consumer(broker)
+    found = [library().TopicPartition(broker.topics.ledger, each) for each in range(4)]
+    said = reading.end_offsets(found)
+    reading.close()
+    return {each.partition: end for each, end in said.items()}
+
+
+def has_folded_all(broker: Broker) -> bool:
+    """Whether all three tables' last watermarks are at the end of the ledger."""
+    marks, end = tables(broker).marks, ends(broker)
+    last = {place: said[-1]["offset"] for place, said in marks.items()}
+    return all(last.get((name, partition), 0) == end[partition] for name in TABLES for partition in end)
+
+
+def wait_for_all(broker: Broker, seconds: float = LONG) -> None:
+    """Waits until everything appended so far is folded and committed."""
+    wait_until(lambda: has_folded_all(broker), seconds, "everything is folded", every=0.3)
+
+
+def must_be_exact(broker: Broker) -> None:
+    """The tables hold what the ledger folds to, nothing twice; watermarks never ran backwards and go together."""
+    found, expected = tables(broker), folded(broker)
+    assert found.parts == expected
+    for said in found.marks.values():
+        assert [mark["offset"] for mark in said] == sorted(mark["offset"] for mark in said)
+        assert [mark["recorded_at"] for mark in said] == sorted(mark["recorded_at"] for mark in said)
+    for partition in range(4):
+        # The tables are read one after the other, while a worker may go on.
+        said = [found.marks.get((name, partition), []) for name in TABLES]
+        least = min(map(len, said))
+        assert said[0][:least] == said[1][:least] == said[2][:least]
+
+
+class Worker:
+    """A worker process."""
+
+    def __init__(self, broker: Broker, folder: Path, name: str = "worker", standby: int = 0) -> None:
+        self.port = free_port()
+        command = [
+            sys.executable, "-m", "consumers.cli.main", "worker", "run", "--session", str(SESSION_S),
+            "--standby", str(standby), "--metrics-port", str(self.port),
+        ]  # fmt: skip
+        environment = {
+            "PREFLEDGER_LEDGER_URL": f"kafka://{broker.name}",
+            "PREFLEDGER_TOPICS_PREFIX": broker.topics.prefix,
+            "PREFLEDGER_HOME": str(folder),
+        }
+        self.process = Process(name, command, folder / f"{name}-{time.monotonic_ns()}.log", environment)
+
+    def metrics(self) -> dict[str, float]:
+        """What it tells about itself, {} while it does not."""
+        try:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{self.port}/metrics", timeout=5) as answer:
+                lines = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[:1] != "#"]
+        except OSError:
+            return {}
+        return {name.removeprefix("prefledger_worker_"): float(value) for name, value in lines}
+
+    def is_ready(self) -> bool:
+        """Whether it folds, or has nothing to fold."""
+        try:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{self.port}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def wait_until_ready(self) -> "Worker":
+        """Until it folds."""
+        self.process.wait_until(self.is_ready, LONG, "it is ready")
+        return self
+
+    def owned(self) -> int:
+        """How many partitions it folds."""
+        return int(self.metrics().get("partitions_owned", 0))
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stop()
