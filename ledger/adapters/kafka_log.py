@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ledger.adapters.group_commit import Answer, GroupCommit, Take
 from ledger.adapters.kafka_append import KafkaAppend, Sent
+from ledger.adapters.kafka_catch_up import BehindError, behind, is_behind, read_up_to
 from ledger.adapters.kafka_client import TIMEOUT
 from ledger.adapters.kafka_mirror import KafkaMirror
 from ledger.adapters.kafka_plan import Plan
@@ -27,13 +28,8 @@ from ledger.errors import NotALedgerError, UnavailableError
 from ledger.log import Entry, Outcome, Recorded
 from schemas.topics import partition_of
 
-STALLED = 30.0  # seconds without a single record, where there must be some
 APPEND_PATIENCE = 1.0
 """Seconds that an append waits for the mirror; after that it is written all the same, perhaps a second time."""
-
-
-class BehindError(UnavailableError):
-    """The mirror of this machine has not yet read the log to its end."""
 
 
 class KafkaLog:
@@ -158,35 +154,16 @@ class KafkaLog:
 
     def _catch_up(self, ends: Mapping[int, int], patience: float | None) -> None:
         """Reads the topic into the mirror up to `ends`, for up to `patience` seconds. What was read stays."""
-        started = time.monotonic()
-        deadline = started + (STALLED if patience is None else patience)
-        if not self._is_behind(ends):
+        started, mirror = time.monotonic(), self._mirror
+        if not is_behind(mirror.reached, ends):
             return
-        # Without an end to patience another reader's progress counts as ours; a stop of all of it does not.
-        if not self._reading.acquire(timeout=-1 if patience is None else max(0, patience)):
-            raise self._behind(patience)
+        if not self._reading.acquire(timeout=-1 if patience is None else patience):
+            raise behind(self._broker.topics.ledger, patience)
         try:
-            while self._is_behind(ends):
-                fetched = self._source.fetch(self._mirror.reached())
-                now = time.monotonic()
-                if fetched:
-                    self._mirror.add(fetched)
-                    deadline = now + STALLED if patience is None else deadline
-                if now > deadline and self._is_behind(ends):
-                    raise self._behind(patience)
+            left = None if patience is None else max(0.0, patience - (time.monotonic() - started))
+            read_up_to(ends, self._source, mirror.reached, mirror.add, left)
         finally:
             self._reading.release()
-
-    def _is_behind(self, ends: Mapping[int, int]) -> bool:
-        reached = self._mirror.reached()
-        return any(reached.get(partition, 0) < end for partition, end in ends.items())
-
-    def _behind(self, patience: float | None) -> UnavailableError:
-        if patience is None:
-            return UnavailableError(
-                f"the broker {self._broker.name} has sent nothing for {STALLED:g} s; see that it runs and try again"
-            )
-        return BehindError(f"this machine has not yet read the log to its end, after {patience:g} s; try again")
 
     def close(self) -> None:
         """See the port."""

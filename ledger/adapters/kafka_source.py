@@ -17,7 +17,7 @@ class KafkaSource:
 
     def __init__(self, broker: Broker, topic: str, partitions: int) -> None:
         self._broker = broker
-        self._topic = topic
+        self.name = self._topic = topic
         self._partitions = range(partitions)
         self._lock = threading.Lock()
         self._client: Client | None = None
