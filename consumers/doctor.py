@@ -4,6 +4,7 @@ import shutil
 import stat
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from consumers.backup import MARK
@@ -26,8 +27,10 @@ class Finding(NamedTuple):
 
 
 def examine(ledger: Ledger, now: int) -> Iterator[Finding]:
-    """Looks at everything that can be wrong with an embedded ledger, and mends what a crash left behind."""
-    yield Finding("ok", f"the ledger {ledger.settings.ledger_path} opens with its secret")
+    """Looks at everything that can be wrong with a ledger, and mends what a crash left behind."""
+    settings = ledger.settings
+    where = settings.ledger_url if settings.distributed else settings.ledger_path
+    yield Finding("ok", f"the ledger {where} opens with its secret")
     yield from _secret(ledger)
     yield from _backup(ledger)
     yield from _log(ledger)
@@ -45,6 +48,13 @@ def _secret(ledger: Ledger) -> Iterator[Finding]:
 
 
 def _backup(ledger: Ledger) -> Iterator[Finding]:
+    if ledger.settings.distributed:
+        yield Finding(
+            "ok",
+            f"the log is kept by the broker: back it up there, and keep a copy of {ledger.settings.secret_file} "
+            "elsewhere, without which nobody in it can be looked up again",
+        )
+        return
     if not (ledger.settings.home / MARK).exists():
         yield Finding(
             "warning",
@@ -91,6 +101,11 @@ def _queue(ledger: Ledger) -> Iterator[Finding]:
 
 
 def _room(ledger: Ledger) -> Iterator[Finding]:
-    free = shutil.disk_usage(ledger.settings.ledger_path.parent).free
+    free = shutil.disk_usage(_folder(ledger)).free
     if free < ROOM_WANTED:
-        yield Finding("warning", f"only {free >> 20} MB are free beside the ledger; make room before it is full")
+        yield Finding("warning", f"only {free >> 20} MB are free in {_folder(ledger)}; make room before it is full")
+
+
+def _folder(ledger: Ledger) -> Path:
+    settings = ledger.settings
+    return settings.home if settings.distributed else settings.ledger_path.parent

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fill(self) -> Self:
         self.ledger_url = self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}"
-        self.database_url = self.database_url or f"sqlite:///{self.home / 'projections.db'}"
+        self.database_url = self.database_url or f"sqlite:///{self._beside('projections.db')}"
         if self.secret_file == Path():
             self.secret_file = self.home / "secret"
         return self
@@ -93,7 +93,21 @@ class Settings(BaseSettings):
     @property
     def replica_path(self) -> Path:
         """The file of the gate's local copy."""
-        return self.home / "replica.snapshot"
+        return self._beside("replica.snapshot")
+
+    @property
+    def mirror_path(self) -> Path:
+        """The file in which this machine mirrors the ledger topic."""
+        return self._beside("ledger-mirror.db")
+
+    @property
+    def people_mirror_path(self) -> Path:
+        """The file in which this machine mirrors identities and evidence, whose topics have no versions."""
+        return self.home / f"{self.topics_prefix}-people-mirror.db"
+
+    def _beside(self, name: str) -> Path:
+        """A file made from the log: of one on Kafka under its topics' name, so that no other log's is taken for it."""
+        return self.home / (f"{self.topics_prefix}-v{self.topics_version}-{name}" if self.distributed else name)
 
 
 def load() -> Settings:

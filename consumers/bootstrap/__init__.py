@@ -1,6 +1,18 @@
 """Where a process starts: the only place that chooses adapters. Each file is one kind of process on one screen."""
 
-from consumers.bootstrap.embedded import default_policy, open_ledger, open_log_alone
+from consumers.bootstrap.embedded import open_embedded, open_log_alone
+from consumers.bootstrap.opening import default_policy
 from consumers.bootstrap.receipts import open_receipts
+from consumers.opened import Ledger
+from consumers.settings import Settings
 
 __all__ = ["default_policy", "open_ledger", "open_log_alone", "open_receipts"]
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger that the settings name. Raises WrongSecretError, NotALedgerError, UnavailableError, InputError."""
+    if settings.distributed:
+        from consumers.bootstrap.distributed import open_distributed  # its client takes a while to import
+
+        return open_distributed(settings)
+    return open_embedded(settings)

@@ -12,7 +12,19 @@ from collections.abc import Sequence
 
 import typer
 
-from consumers.cli import audit, confirm, importing, links, operations, operator, privacy, questions, statements, worker
+from consumers.cli import (
+    audit,
+    confirm,
+    importing,
+    links,
+    operations,
+    operator,
+    privacy,
+    questions,
+    statements,
+    topics,
+    worker,
+)
 from consumers.cli.output import complain
 from ledger.errors import UnavailableError
 from schemas.errors import PreferenceLedgerError
@@ -27,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (statements, links, importing, questions, confirm, audit, operator, privacy, operations, worker):
+for group in (statements, links, importing, questions, confirm, audit, operator, privacy, operations, topics, worker):
     group.add_to(app)
 
 
