@@ -1,44 +1,38 @@
 """The log on a real broker keeps to what every log promises."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 
 from ledger.adapters.kafka_log import KafkaLog
-from ledger.adapters.kafka_topics import KafkaTopics, Layout
-from ledger.broker import Broker
 from tests.contracts.log import LogContract
+from tests.kafka.kafka_logs import Place, new_place
 
 pytestmark = pytest.mark.kafka
 
 
-def opened(broker: Broker, folder: Path, partitions: int = 1) -> KafkaLog:
-    """A log on topics that are made where they are missing."""
-    topics = KafkaTopics(broker)
-    try:
-        topics.create(Layout(partitions=partitions, replication_factor=1))
-        ledger = topics.check()[broker.topics.ledger]
-    finally:
-        topics.close()
-    return KafkaLog(broker, folder / "mirror.db", ledger.partitions, ledger.topic_id)
+@pytest.fixture(scope="class")
+def place(request: pytest.FixtureRequest, broker_address: str, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return new_place(broker_address, tmp_path_factory.mktemp("mirror"), getattr(request.cls, "PARTITIONS", 1))
 
 
-class TestOnePartition(LogContract):
+class OnKafka(LogContract):
+    """The suite, on topics that its tests share."""
+
+    PARTITIONS = 1
+
+    @pytest.fixture
+    def log(self, place: Place) -> Iterator[KafkaLog]:
+        with closing(place.log()) as log:
+            yield log
+
+
+class TestOnePartition(OnKafka):
     """With one partition."""
 
-    @pytest.fixture
-    def log(self, broker: Broker, tmp_path: Path) -> Iterator[KafkaLog]:
-        log = opened(broker, tmp_path)
-        yield log
-        log.close()
 
-
-class TestFivePartitions(LogContract):
+class TestFivePartitions(OnKafka):
     """With five."""
 
-    @pytest.fixture
-    def log(self, broker: Broker, tmp_path: Path) -> Iterator[KafkaLog]:
-        log = opened(broker, tmp_path, 5)
-        yield log
-        log.close()
+    PARTITIONS = 5

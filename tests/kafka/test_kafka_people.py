@@ -2,35 +2,28 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 
 from ledger.adapters.kafka_people import KafkaPeople
-from ledger.adapters.kafka_topics import KafkaTopics, Layout
-from ledger.broker import Broker
 from tests.contracts.people import PeopleContract
+from tests.kafka.kafka_logs import Place, new_place
 
 pytestmark = pytest.mark.kafka
 
+KEY = os.urandom(32)
 
-def opened(broker: Broker, path: Path, key: bytes) -> KafkaPeople:
-    """A store on topics that are made where they are missing."""
-    topics = KafkaTopics(broker)
-    try:
-        topics.create(Layout(partitions=1, replication_factor=1))
-        there = topics.check()
-    finally:
-        topics.close()
-    identities, evidence = there[broker.topics.identities], there[broker.topics.evidence]
-    return KafkaPeople(broker, path, key, identities.partitions, (identities.topic_id, evidence.topic_id))
+
+@pytest.fixture(scope="class")
+def place(request: pytest.FixtureRequest, broker_address: str, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return new_place(broker_address, tmp_path_factory.mktemp("mirror"), getattr(request.cls, "PARTITIONS", 1))
 
 
 class TestKafkaPeople(PeopleContract):
     """The suite."""
 
     @pytest.fixture
-    def people(self, broker: Broker, tmp_path: Path) -> Iterator[KafkaPeople]:
-        people = opened(broker, tmp_path / "people.db", os.urandom(32))
-        yield people
-        people.close()
+    def people(self, place: Place) -> Iterator[KafkaPeople]:
+        with closing(place.people(KEY)) as people:
+            yield people
