@@ -15,6 +15,7 @@ import typer
 from consumers.cli import (
     audit,
     confirm,
+    gateway,
     importing,
     links,
     operations,
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (statements, links, importing, questions, confirm, audit, operator, privacy, operations, topics, worker):
+for group in (statements, links, importing, questions, confirm, audit, operator, privacy, operations, topics, worker, gateway):
     group.add_to(app)
 
 

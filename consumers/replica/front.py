@@ -1,7 +1,8 @@
 """What has changed since the tables were written, as payloads by reference."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from consumers.replica import payload
 from consumers.replica.base import Base
@@ -35,6 +36,23 @@ class Changes:
         self.contacts.update(later.contacts)
         self.accounts.update(later.accounts)
         self.by_prefix.update(later.by_prefix)
+
+    def pieces(self, size: int) -> "Iterator[Changes]":
+        """The same changes, so many at a time."""
+        contacts, accounts = iter(self.contacts.items()), iter(self.accounts.items())
+        while some := dict(islice(contacts, size)):
+            yield Changes(some, {}, {}, {})
+        while some := dict(islice(accounts, size)):
+            yield Changes({}, some, {reference[:ACCOUNT_BYTES]: each for reference, each in some.items()}, {})
+
+    def drop(self, held: "Changes") -> None:
+        """Forgets what is held elsewhere; not what has changed since."""
+        for mine, theirs in (
+            (self.contacts, held.contacts), (self.accounts, held.accounts), (self.by_prefix, held.by_prefix),
+        ):  # fmt: skip
+            for reference, encoded in theirs.items():
+                if mine.get(reference) is encoded:
+                    del mine[reference]
 
     def __len__(self) -> int:
         return len(self.contacts) + len(self.accounts)

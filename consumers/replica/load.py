@@ -32,7 +32,7 @@ def load(parts: Iterable[Stored], builder: Builder) -> Operator:
             if subject in ASKED:
                 operator[subject] = states
         else:
-            _add(builder, subject, states)
+            add(builder, subject, states)
     return operator
 
 
@@ -42,7 +42,8 @@ def _subjects(parts: Iterable[Stored]) -> Iterator[tuple[str, list[Fields]]]:
         yield subject, sorted(states, key=lambda part: int(part["part"])) if len(states) > 1 else states
 
 
-def _add(builder: Builder, subject: str, states: list[Fields]) -> None:
+def add(builder: Builder, subject: str, states: list[Fields]) -> None:
+    """Writes one contact or account."""
     encoded = payload.of_parts({part["part"]: part for part in states}) if states[0].get("parts") != 1 else None
     reference = bytes.fromhex(subject)
     if states[0]["kind"] == "account":

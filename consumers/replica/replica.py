@@ -9,7 +9,7 @@ million contacts a stranger is taken for one of them once in 10^18 questions. Th
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -26,14 +26,18 @@ from projections.statement import Fields
 from projections.view import Store
 
 MAX_CACHED = 1 << 14
+DROPPED = 500
+"""How many changes are dropped at once after a merge, while decisions wait."""
+INFINITE = float("inf")
 
 
 class Replica:
-    """A `Copy` of the projections. One thread applies and merges; any may ask."""
+    """A `Copy` of the projections. One thread applies, one (the same, or another) merges and saves; any may ask."""
 
     def __init__(self, base: Base, path: Path | None = None) -> None:
         """Of a base; use `load`, `of_parts` or `open`."""
         self.lock = Lock()
+        self._writing = Lock()
         self.path = path
         self.notes: dict[str, Any] = dict(base.said.notes)
         self._base = base
@@ -44,6 +48,9 @@ class Replica:
         self._contacts: dict[bytes, Contact] = {}
         self.accounts = AccountsOf(self)
         self._current_as_of: float | None = None
+        self.clock: Callable[[], float] = time.monotonic
+        self.lease_until = float("inf")
+        """On that clock: past it the copy is as good as one that never was current."""
 
     # --- making one
 
@@ -99,12 +106,18 @@ class Replica:
             self._rebase(self.path)
 
     def _rebase(self, path: Path | None) -> None:
-        held = self._changes
-        said = _said(self._watermark, self._operator, self._base.said.fingerprint, self.notes)
-        with merged(self._base, held.contacts, held.accounts, path and path.parent) as builder:
+        # Another thread may go on applying. The new tables hold what had changed when they were begun; what has changed
+        # since lies in front of them still, and what has not is dropped there, a little at a time.
+        with self._writing, self.lock:
+            base, held, operator = self._base, self._changes.copied(), self._operator
+            said = _said(self._watermark, operator, base.said.fingerprint, self.notes)
+        with merged(base, held.contacts, held.accounts, path and path.parent) as builder:
             base = Base.anonymous(builder, said) if path is None else Base.saved(path, builder, said)
-        with self.lock:
-            self._base, self._changes, self.path = base, Changes.none(), path
+        with self._writing, self.lock:
+            self._base, self.path = base, path
+        for some in held.pieces(DROPPED):
+            with self._writing, self.lock:
+                self._changes.drop(some)
 
     # --- keeping it current
 
@@ -113,18 +126,19 @@ class Replica:
 
         Decisions see all of them or none. Raises OutrunError where parts are missing.
         """
-        new = changes(parts, self._changes, self._base, self._operator)
-        operator = self._operator | new.operator
-        with self.lock:
-            self._changes.take(new)
-            for reference in new.contacts:
-                self._contacts.pop(reference, None)
-            if new.accounts:
-                self.accounts.forget()
-            if new.operator:
-                self._operator, self.reference = operator, Reference(operator)
-            reached = {p: max(offset, self._watermark.get(p, 0)) for p, offset in watermark.items()}
-            self._watermark = self._watermark | reached
+        with self._writing:
+            new = changes(parts, self._changes, self._base, self._operator)
+            operator = self._operator | new.operator
+            with self.lock:
+                self._changes.take(new)
+                for reference in new.contacts:
+                    self._contacts.pop(reference, None)
+                if new.accounts:
+                    self.accounts.forget()
+                if new.operator:
+                    self._operator, self.reference = operator, Reference(operator)
+                reached = {p: max(offset, self._watermark.get(p, 0)) for p, offset in watermark.items()}
+                self._watermark = self._watermark | reached
 
     @property
     def pending(self) -> int:
@@ -132,19 +146,28 @@ class Replica:
         return len(self._changes)
 
     def is_current(self, as_of: float | None = None) -> None:
-        """The copy holds all that was in the ledger at a time of `time.monotonic` (by default now)."""
-        self._current_as_of = time.monotonic() if as_of is None else as_of
+        """The copy holds all that was in the ledger at a time of its clock (by default now)."""
+        self._current_as_of = self.clock() if as_of is None else as_of
 
     def staleness_s(self) -> float:
-        """Seconds since the copy was last known to be current; infinite before it ever was."""
-        as_of = self._current_as_of
-        return float("inf") if as_of is None else time.monotonic() - as_of
+        """Seconds since the copy was last known to be current; infinite before it ever was, and past its lease."""
+        as_of, now = self._current_as_of, self.clock()
+        return INFINITE if as_of is None or now > self.lease_until else now - as_of
+
+    @property
+    def current_as_of(self) -> float | None:
+        """When the copy was last known to be current, on its clock, whatever its lease."""
+        return self._current_as_of
 
     def watermark(self) -> Mapping[int, int]:
         """How far the copy has applied each partition."""
         return self._watermark
 
     # --- asking it
+
+    def operator_parts(self) -> list[Fields]:
+        """The parts of the operator's states, which another copy may take."""
+        return [part for parts in self._operator.values() for part in parts]
 
     def contact(self, digest: bytes) -> Contact:
         """What stands of a contact."""

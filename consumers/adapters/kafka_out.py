@@ -1,0 +1,71 @@
+"""What a gateway writes, as kafka-python's producers do: receipts, decisions, records that could not be read."""
+
+from collections.abc import Sequence
+
+from ledger.adapters.kafka_client import explained, library, producer, said_of
+from ledger.broker import Broker
+from schemas.distributed import LoggedDecision, Receipt, RejectedEntry
+
+WAIT_S = 5.0
+
+
+class _Out:
+    """One topic and a producer of its own; `_send` returns once the broker has everything."""
+
+    def __init__(self, broker: Broker, topic: str, doing: str, **options: object) -> None:
+        """Raises UnavailableError."""
+        self._broker, self._topic, self._doing = broker, topic, doing
+        with explained(broker, doing):
+            self._producer = producer(broker, WAIT_S, **options)
+
+    def _send(self, records: Sequence[tuple[bytes, bytes]], partition: int | None = None) -> None:
+        with explained(self._broker, self._doing):
+            sent = [
+                self._producer.send(self._topic, key=key, value=value, partition=partition) for key, value in records
+            ]
+        for future in sent:
+            try:
+                future.get(WAIT_S + 1)
+            except library().errors.KafkaError as error:
+                raise said_of(error, self._broker, self._doing) from error
+
+    def close(self) -> None:
+        """Lets go of the broker; what was not acknowledged by now was not told."""
+        self._producer.close(timeout=1)
+
+
+class KafkaReceiptsOut(_Out):
+    """The port `consumers.gateway.ports.Receipts`."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Raises UnavailableError."""
+        super().__init__(broker, broker.topics.receipts, "tell what is applied")
+
+    def tell(self, receipt: Receipt) -> None:
+        """Appends a receipt."""
+        key = f"{receipt.gateway}/{receipt.process}".encode()
+        self._send([(key, receipt.model_dump_json().encode())], partition=0)
+
+
+class KafkaDecisionsOut(_Out):
+    """The port `consumers.gateway.ports.DecisionsOut`."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Raises UnavailableError."""
+        super().__init__(broker, broker.topics.decisions, "log decisions", linger_ms=20)
+
+    def send(self, decisions: Sequence[LoggedDecision]) -> None:
+        """Appends decisions, each under its contact."""
+        self._send([(each.subject.encode(), each.model_dump_json().encode()) for each in decisions])
+
+
+class KafkaRejectedOut(_Out):
+    """The port `consumers.gateway.ports.RejectedOut`."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Raises UnavailableError."""
+        super().__init__(broker, broker.topics.rejected, "set a record aside")
+
+    def reject(self, entry: RejectedEntry) -> None:
+        """Appends an entry, under its own key."""
+        self._send([((entry.key or "").encode(), entry.model_dump_json(exclude_none=False).encode())])

@@ -1,0 +1,90 @@
+"""A gateway of a distributed ledger: what it is made of."""
+
+import logging
+import signal
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from consumers.adapters.kafka_feed import KafkaFeed, KafkaLedgerEnds
+from consumers.adapters.kafka_out import KafkaDecisionsOut, KafkaReceiptsOut, KafkaRejectedOut
+from consumers.bootstrap.embedded import _secret
+from consumers.gateway import Gateway
+from consumers.gateway.ports import Ports
+from consumers.settings import Settings
+from ledger.adapters.kafka_append import KafkaAppend
+from ledger.broker import Broker
+from ledger.reference import References
+
+if TYPE_CHECKING:
+    import uvicorn
+
+LOOPBACK = "127.0.0.1"
+log = logging.getLogger("prefledger.gateway")
+SWITCH_S = 0.000_2
+"""How long a thread that applies changes may keep a decision waiting; Python's own default is 5 ms."""
+
+
+def ports(broker: Broker, log_decisions: bool = True) -> Ports:
+    """All of them on Kafka."""
+    return Ports(
+        feed=partial(KafkaFeed, broker),
+        ends=partial(KafkaLedgerEnds, broker),
+        receipts=partial(KafkaReceiptsOut, broker),
+        appender=partial(KafkaAppend, broker),
+        rejected=partial(KafkaRejectedOut, broker),
+        decisions=partial(KafkaDecisionsOut, broker) if log_decisions else None,
+        table_name=broker.topics.table,
+    )
+
+
+def make_gateway(
+    settings: Settings, name: str, snapshot: Path | None = None, *, shadow: bool = False, region: str | None = None,
+    log_decisions: bool = True,
+) -> Gateway:  # fmt: skip
+    """A gateway that is not started yet. Raises InputError, WrongSecretError."""
+    references = References(_secret(settings.secret_file, is_new=False))
+    path = snapshot or settings.home / f"gateway-{name}.snapshot"
+    sys.setswitchinterval(SWITCH_S)
+    return Gateway(
+        name, ports(settings.broker(), log_decisions), references, path, shadow=shadow, brand=settings.brand,
+        region=region,
+    )  # fmt: skip
+
+
+def run_gateway(
+    settings: Settings, name: str, port: int, snapshot: Path | None = None, *, shadow: bool = False,
+    region: str | None = None, log_decisions: bool = True,
+) -> None:  # fmt: skip
+    """Answers over HTTP until SIGTERM or SIGINT. Raises what has ended it: WrongSecretError, NotALedgerError, …"""
+    import uvicorn
+
+    from consumers.gateway.http import application
+
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    log.setLevel(logging.INFO)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    gateway = make_gateway(settings, name, snapshot, shadow=shadow, region=region, log_decisions=log_decisions)
+    config = uvicorn.Config(
+        application(gateway), host=LOOPBACK, port=port, log_level="warning", access_log=False, lifespan="off",
+        timeout_graceful_shutdown=5, backlog=2048,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    bound = config.bind_socket()
+    log.info("%s (process %s) listens on http://%s:%s", name, gateway.process, LOOPBACK, bound.getsockname()[1])
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends by them, and raises them again once it has ended
+        signal.signal(number, lambda *_: None)
+    with gateway:
+        watching = threading.Thread(target=_ends_with, args=(gateway, server), daemon=True)
+        watching.start()
+        server.run(sockets=[bound])
+    if gateway.running.failed:
+        raise gateway.running.failed
+
+
+def _ends_with(gateway: Gateway, server: "uvicorn.Server") -> None:
+    """A gateway that cannot go on does not go on answering."""
+    gateway.running.wait()
+    server.should_exit = True

@@ -1,0 +1,162 @@
+"""Takes what the tables say into the copy: as it comes until their ends are passed, then in whole steps."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from consumers.gateway.joining import Join
+from consumers.gateway.loading import Spill
+from consumers.gateway.ports import Place, Record
+from consumers.gateway.reading import FAULTS, Unreadable, held, read
+from consumers.replica import Replica
+from consumers.replica.load import ASKED
+from projections import history
+from projections.statement import Fields
+from schemas.distributed import Watermark
+from schemas.events import OPERATOR_LEDGER
+
+CHUNK = 200
+"""How many parts are taken at once, where the steps are that small: a decision waits for one of them at most."""
+Batches = Sequence[tuple[Place, Sequence[Record]]]
+Report = Callable[[Place, Record | None, Unreadable], None]
+
+
+class Follower:
+    """Of one copy, and one thread."""
+
+    def __init__(self, replica: Replica, partitions: int, report: Report) -> None:
+        """`report` hears of what cannot be read."""
+        self.replica = replica
+        self.blind: set[str] = set()
+        """The operator's subjects that decisions depend on and that cannot be read: nothing may be allowed."""
+        self.opened: Fields | None = None
+        """What the ledger said of itself when it was opened."""
+        self.positions: dict[Place, int] = {}
+        """For each place an offset of its topic before which the copy has everything."""
+        self._joins = [Join() for _ in range(partitions)]
+        self._report = report
+
+    # --- until the ends are passed
+
+    def pass_by(self, batches: Batches, spill: Spill | None = None) -> None:
+        """Takes parts as they come, so that nothing can be claimed of them. `spill` takes what is no reference data."""
+        for place, records in batches:
+            if spill is None or place.table == "reference":
+                self._pass(place, records)
+            else:
+                self._spill(place, records, spill)
+
+    def _pass(self, place: Place, records: Iterable[Record]) -> None:
+        join, parts = self._joins[place.partition], []
+        for _record, said in self._said(place, records):
+            if isinstance(said, Watermark):
+                join.marked(place.table, said.offset)
+            else:
+                join.passed(place.table)
+                parts.append(said)
+        for start in range(0, len(parts), CHUNK):
+            self._apply(parts[start : start + CHUNK], {})
+        if place.table == "reference":  # all that is decided meanwhile is decided from these
+            self._apply([], {place.partition: max(join.mark("reference"), 0)})
+
+    def _spill(self, place: Place, records: Iterable[Record], spill: Spill) -> None:
+        join = self._joins[place.partition]
+        for record in records:
+            key, value = record.key, record.value
+            if key and value and key[:1] != b"~":
+                join.passed(place.table)
+                spill.add(key, value)
+            else:
+                for _, said in self._said(place, [record]):
+                    if isinstance(said, Watermark):
+                        join.marked(place.table, said.offset)
+
+    def reference_mark(self, partition: int) -> int:
+        """How far the reference table has come in a partition of the ledger; -1 where nothing was said of it."""
+        return self._joins[partition].mark("reference")
+
+    def begin(self, replica: Replica, positions: Mapping[Place, int]) -> None:
+        """All ends are passed, and `replica` has what was read: from now on `take` is called."""
+        self.replica = replica
+        self.positions = dict(positions)
+        for partition, join in enumerate(self._joins):
+            join.begin({place.table: at for place, at in positions.items() if place.partition == partition})
+        self._step(range(len(self._joins)))
+
+    # --- from then on
+
+    def take(self, batches: Batches) -> bool:
+        """Takes parts in whole steps, and says whether anything was new."""
+        for place, records in batches:
+            join, table = self._joins[place.partition], place.table
+            for record, said in self._said(place, records):
+                if isinstance(said, Watermark):
+                    join.close(table, said.offset, record.offset + 1)
+                else:
+                    join.add(table, said)
+        return self._step(sorted({place.partition for place, _ in batches}))
+
+    def _step(self, partitions: Iterable[int]) -> bool:
+        parts: list[Fields] = []
+        marks: dict[int, int] = {}
+        was_new = False
+        for partition in partitions:
+            step = self._joins[partition].step()
+            if step is None:
+                continue
+            was_new = True
+            parts += step.parts
+            marks[partition] = step.offset
+            if len(parts) >= CHUNK:
+                self._apply(parts, marks)
+                parts, marks = [], {}
+            self.positions |= {Place(table, partition): end for table, end in step.ends.items()}
+        if marks:
+            self._apply(parts, marks)
+        return was_new
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what the copy says of its watermark is true, in every partition."""
+        return all(join.is_whole for join in self._joins)
+
+    @property
+    def waiting(self) -> int:
+        """How many parts have come that cannot be taken yet."""
+        return sum(join.waiting for join in self._joins)
+
+    # --- both
+
+    def _apply(self, parts: Sequence[Fields], marks: Mapping[int, int]) -> None:
+        try:
+            self.replica.apply(parts, marks)
+        except FAULTS:
+            self.replica.apply([self._mended(part) for part in parts], marks)
+
+    def _mended(self, part: Fields) -> Fields:
+        """The part, or where nothing can be made of it, a hold of its subject."""
+        try:
+            (history.account if part["kind"] == "account" else history.contact)([part])
+        except FAULTS as error:
+            place = Place("by-account" if part["kind"] == "account" else "by-number", int(part["partition"]))
+            instead = held(part["kind"], part["subject"], place.partition)
+            self._report(place, None, Unreadable(part["subject"], f"nothing can be made of it: {error!r}", instead))
+            return instead
+        return part
+
+    def _said(self, place: Place, records: Iterable[Record]) -> Iterator[tuple[Record, Watermark | Fields]]:
+        is_reference = place.table == "reference"
+        for record in records:
+            said = read(place, record)
+            if isinstance(said, Unreadable):
+                self._report(place, record, said)
+                if is_reference and said.subject in ASKED:
+                    self.blind.add(said.subject)
+                said = said.instead
+            elif is_reference and isinstance(said, dict):
+                self._operator(said)
+            if said is not None:
+                yield record, said
+
+    def _operator(self, part: Fields) -> None:
+        self.blind.discard(part["subject"])
+        if part["subject"] == OPERATOR_LEDGER and part["part"] == 0:
+            self.opened = next((entry for entry in part["entries"] if entry["type"] == "LedgerOpened"), self.opened)

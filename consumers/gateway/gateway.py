@@ -1,0 +1,158 @@
+"""A gateway: answers from a copy of its own that it keeps current (`running.py`), and says no where it is not.
+
+`Gateway` is the library; `prefledger gateway run` is a process around it (`http.py`).
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from consumers.gate import Decision, Gate
+from consumers.gateway.answers import Shadowed, blind
+from consumers.gateway.journal import Journal
+from consumers.gateway.ports import Ports
+from consumers.gateway.running import SAVE_S, Running, State
+from consumers.gateway.snapshots import Snapshots
+from consumers.numbers import parse
+from consumers.scrub import Result, Wanted, scrub_file
+from ledger.errors import UnavailableError
+from ledger.reference import References
+from ledger.stamp import new_id
+from schemas.errors import ContactError
+from schemas.subject import Subject, parse_contact
+
+__all__ = ["Gateway"]
+
+
+class Gateway:
+    """One process of a gateway. Safe to use from several threads.
+
+    `with Gateway(…) as gateway:` starts and stops it; it answers at once, and says no until it knows better.
+    """
+
+    def __init__(
+        self, name: str, ports: Ports, references: References, snapshot: Path, *, shadow: bool = False,
+        brand: str | None = None, region: str | None = None, clock: Callable[[], float] = time.monotonic,
+        save_every_s: float = SAVE_S,
+    ) -> None:  # fmt: skip
+        """`snapshot` is this gateway's own file. Raises InputError where another process uses it.
+
+        `brand` and `region` (ISO 3166) where a question gives none. `shadow`: everything is answered as allowed, and
+        what would have been said is logged, and said beside it. `clock`: monotonic, in seconds.
+        """
+        self.name, self.process, self.shadow = name, new_id(), shadow
+        self.counts: Counter[str] = Counter()
+        """Decisions by reason."""
+        self._brand, self._region, self._references = brand, region, references
+        snapshots = Snapshots(snapshot, references.fingerprint, self.process)
+        self.running = Running(name, self.process, ports, references, snapshots, self._gate, clock, save_every_s)
+        connect = ports.decisions
+        self.journal = (
+            Journal(connect, references, name, self.process, shadow, self.running.report) if connect else None
+        )
+        self._writing = threading.Thread(target=self.journal.run, daemon=True) if self.journal else None
+
+    def _gate(self, copy: object) -> Gate:
+        return Gate(copy, self._references, self._brand, self._region)  # type: ignore[arg-type]
+
+    # --- its life
+
+    def start(self) -> "Gateway":
+        """Begins to load the copy; returns at once."""
+        self.running.start()
+        if self._writing:
+            self._writing.start()
+        return self
+
+    def stop(self) -> None:
+        """Answers nothing but no from now on, writes what is to be written, and says that it ends. Repeatable."""
+        self.running.stop()
+        if self.journal and self._writing:
+            self.journal.stop()
+            self._writing.join(15)
+
+    def __enter__(self) -> "Gateway":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def state(self) -> State:
+        """`current` while it may allow what needs consent."""
+        return self.running.state
+
+    def wait_until_current(self, seconds: float) -> None:
+        """Raises UnavailableError where it is not within that time, and what has ended it meanwhile."""
+        end = time.monotonic() + seconds
+        while self.state != "current":
+            if self.running.failed:
+                raise self.running.failed
+            if time.monotonic() > end:
+                raise UnavailableError(f"the gateway {self.name} is {self.state} after {seconds:g} s")
+            time.sleep(0.02)
+
+    # --- what it is asked
+
+    def decide(
+        self, contact: str | Subject, *, channel: str, purpose: str, brand: str | None = None,
+        sender: str | None = None, at: int | None = None, jurisdiction: str | None = None,
+    ) -> Decision:  # fmt: skip
+        """As `Gate.decide`; while it does not know the stop switch, no to everything (`stale`)."""
+        if self.running.knows_switch:
+            decision = self.running.gate.decide(
+                contact, channel=channel, purpose=purpose, brand=brand, sender=sender, at=at, jurisdiction=jurisdiction
+            )
+        else:
+            decision = self._blind(contact, channel, purpose, brand, sender, at, jurisdiction)
+        self.counts[decision.verdict.reason] += 1
+        if self.shadow:
+            decision = Shadowed.of(decision)
+        if self.journal:
+            decision.decision_id  # noqa: B018  # made here, for whoever looks at it in another thread
+            self.journal.put(decision)
+        return decision
+
+    def _blind(
+        self, contact: str | Subject, channel: str, purpose: str, brand: str | None, sender: str | None,
+        at: int | None, jurisdiction: str | None,
+    ) -> Decision:  # fmt: skip
+        whom = self._understood(contact)
+        moment = time.time_ns() // 1_000_000 if at is None else at
+        return blind(whom, channel, purpose, brand or self._brand, sender, moment, jurisdiction)
+
+    def _understood(self, contact: str | Subject) -> Subject:
+        if isinstance(contact, str):
+            plain = contact[:1] == "+"
+            return Subject("number", parse(contact, self._region)) if plain else parse_contact(contact, self._region)
+        if not contact.is_contact:
+            raise ContactError(f"{contact} is an account; messages go to contacts, ask about one of them")
+        return contact
+
+    def decide_many(
+        self, contacts: Iterable[str | Subject], *, channel: str, purpose: str, brand: str | None = None,
+        sender: str | None = None, at: int | None = None, jurisdiction: str | None = None,
+    ) -> list[Decision]:  # fmt: skip
+        """The same question for each of many contacts."""
+        said = {
+            "channel": channel, "purpose": purpose, "brand": brand, "sender": sender, "at": at,
+            "jurisdiction": jurisdiction,
+        }  # fmt: skip
+        return [self.decide(contact, **said) for contact in contacts]  # type: ignore[arg-type]
+
+    def recheck(self, decision: Decision) -> Decision:
+        """Asks again, now, about the message of a decision: before it is sent, if it had to wait."""
+        return self.decide(
+            decision.subject, channel=decision.channel, purpose=decision.purpose, brand=decision.brand or None,
+            sender=decision.sender, jurisdiction=decision.jurisdiction,
+        )  # fmt: skip
+
+    def scrub(self, source: Path, allowed: Path, denied: Path | None, wanted: Wanted) -> Result:
+        """As `scrub_file`, from this gateway's copy. Raises UnavailableError while it is not current."""
+        if self.state != "current" or not self.running.knows_switch:
+            raise UnavailableError(
+                f"the gateway {self.name} is {self.state}: nothing was written; repeat once it is not"
+            )
+        return scrub_file(source, allowed, denied, self.running.replica, self._references, wanted)

@@ -1,0 +1,103 @@
+"""A copy from the topics alone: read once in any order, sorted in files, built in another process (`building.py`).
+
+Ten million states would take gigabytes of memory while they wait for later ones of the same subject. So they go to
+files by the first byte of their key, a few megabytes each; then one file after the other is read, sorted, and added to
+the tables of a new copy.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from consumers.replica import Replica
+from ledger.errors import UnavailableError
+
+HELD: Final = 32 << 20
+"""Bytes of states that wait in memory to be written."""
+LENGTH: Final = 4
+BUILT, SAID, UNREADABLE = "_built", "_said", "_unreadable"
+
+
+class Spill:
+    """Parts of states in files, by the first two digits of their key. Gone when it is closed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UnavailableError where nothing can be written."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.folder = Path(tempfile.mkdtemp(prefix=".loading-", dir=folder))
+        except OSError as error:
+            raise UnavailableError(f"the folder {folder} cannot be written: {error.strerror}") from error
+        self._pieces: dict[bytes, list[bytes]] = {}
+        self._held = 0
+        self.parts = 0
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """A part, which takes the place of an earlier one of the same key."""
+        record = b"%b%b%b%b" % (len(key).to_bytes(1), len(value).to_bytes(LENGTH), key, value)
+        try:
+            self._pieces[key[:2]].append(record)
+        except KeyError:
+            self._pieces[key[:2]] = [record]
+        self.parts += 1
+        self._held += len(record)
+        if self._held >= HELD:
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            for digits, pieces in self._pieces.items():
+                with (self.folder / digits.hex()).open("ab") as file:
+                    file.write(b"".join(pieces))
+        except OSError as error:
+            raise UnavailableError(f"there is no room to load the copy in {self.folder}: {error.strerror}") from error
+        self._pieces, self._held = {}, 0
+
+    @contextmanager
+    def building(self, fingerprint: str) -> Iterator[Callable[[], bool]]:
+        """Makes a copy of all parts in a process of its own; what is given asks whether it is there.
+
+        Raises UnavailableError, from what is given, where it cannot be made.
+        """
+        self._write()
+        command = [sys.executable, "-m", "consumers.gateway.building", str(self.folder), fingerprint]
+        said = self.folder / SAID
+        with said.open("wb") as out:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)  # noqa: S603
+
+        def is_built() -> bool:
+            if child.poll():
+                raise UnavailableError(f"the copy could not be made: {said.read_text('utf-8', 'replace')[-300:]}")
+            return child.returncode == 0
+
+        try:
+            yield is_built
+        finally:
+            child.kill()
+            child.wait()
+
+    def unreadable(self) -> list[tuple[str, str]]:
+        """Subjects that could not be read, and why: they are held in the copy that was made."""
+        lines = (self.folder / UNREADABLE).read_text("utf-8").splitlines()
+        return [(subject, reason) for subject, _, reason in (line.partition(" ") for line in lines)]
+
+    def built(self, fingerprint: str) -> Replica:
+        """The copy that was made. Its file has no name any more, and goes with it. Raises SnapshotError."""
+        replica = Replica.open(self.folder / BUILT, fingerprint, check=False)
+        replica.path = None
+        return replica
+
+    def close(self) -> None:
+        """Removes the files. Repeatable."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
