@@ -19,6 +19,7 @@ from ledger.errors import UnavailableError
 from projections.adapters.faust_batch import Folder
 from projections.adapters.faust_metrics import WorkerMetrics
 from projections.adapters.faust_worker import Options, Worker, build
+from projections.collecting import rarely
 
 __all__ = ["Options", "checked", "run_worker"]
 
@@ -36,7 +37,7 @@ def run_worker(broker: Broker, options: Options, metrics_port: int = 0, folder: 
     """
     _log_to_stderr()
     partitions = checked(broker)
-    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+    with rarely(), asyncio.Runner(loop_factory=_fast_loop()) as runner:
         runner.run(_run(broker, partitions, options, metrics_port, folder))
 
 

@@ -65,6 +65,7 @@ class Ownership:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._deadline: asyncio.TimerHandle | None = None
         self._crashing: asyncio.Future[None] | None = None
+        self._watching: asyncio.Future[None] | None = None
 
     async def take(self, assigned: set[tuple[str, int]]) -> None:
         """An assignment: fences off the former owners of its partitions."""
@@ -80,6 +81,18 @@ class Ownership:
             self._deadline.cancel()
             self._deadline = None
         log.info("assigned partitions %s", numbers)
+        self._watching = asyncio.ensure_future(self._watch_recovery())
+
+    async def _watch_recovery(self) -> None:
+        """Asks for a new assignment if the recovery of the tables comes to a stop."""
+        before = -1
+        while not self._tasks and self._producers:
+            passed = sum(table.passed(number) for table in self._writes.tables.values() for number in self._producers)
+            if passed == before:
+                log.warning("the recovery of the tables does not go on; asking for a new assignment")
+                self._app.consumer.request_rejoin()
+            before = passed
+            await asyncio.sleep(PATIENCE_S / 2)
 
     async def _start_producer(self, number: int) -> None:
         while True:
@@ -103,6 +116,7 @@ class Ownership:
                     return {}
                 self._begin(mark, producer)
         self._metrics.is_ready = True
+        log.info("folding partitions %s", sorted(self._partitions))
         return {number: partition.cursor for number, partition in self._partitions.items()}
 
     def _begin(self, mark: Watermark, producer: AIOKafkaProducer) -> None:
@@ -144,6 +158,8 @@ class Ownership:
 
     async def release(self) -> None:
         """Finishes what is being committed, and owns nothing any more."""
+        if self._watching is not None:
+            self._watching.cancel()
         self._metrics.forget()
         for partition in self._partitions.values():
             partition.end()
@@ -179,8 +195,7 @@ class Ownership:
         self._crashing = asyncio.ensure_future(self._app.crash(error))
 
     async def _rewind(self, partition: int, offset: int) -> None:
-        log.info("reading partition %d again from offset %d", partition, offset)
-        await self._app.consumer.seek_wait({self.source(partition): offset})
+        await self._app.consumer.go_back({self.source(partition): offset})
 
     def source(self, partition: int) -> Foreign:
         """A partition of the ledger as Faust names it."""

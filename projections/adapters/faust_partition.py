@@ -25,8 +25,6 @@ IDLE_S = 0.75
 """How long a partition waits for entries before it writes its watermark again: readers want one every second."""
 WAITING = 4
 """How many batches may wait for a transaction; more are left at the broker."""
-REWIND_S = 1.0
-"""How long a rewind may take to show before it is asked for again."""
 
 
 class TableStore(Protocol):
@@ -60,7 +58,6 @@ class Partition:
         self._metrics = metrics
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(WAITING)
         self._ending = False
-        self._rewound_at = 0.0
 
     async def put(self, batch: Batch) -> None:
         """Hands in what was read; waits while too much is waiting."""
@@ -77,6 +74,8 @@ class Partition:
         """Commits batch after batch until `end`. Raises KafkaError where it cannot write (any more)."""
         while not self._ending:
             batches = await self._next()
+            if not batches and not self._ending:
+                await rewind(self.number, self.cursor)  # what Faust has dropped is not missed by what follows
             if not self._ending:
                 records = [record for batch in batches for record in await self._due(batch, rewind)]
                 if records or not batches or self._metrics.is_old():
@@ -95,9 +94,7 @@ class Partition:
     async def _due(self, batch: Batch, rewind: "Rewind") -> Sequence[Record]:
         """What of a batch follows what was folded: duplicates are passed over, after a gap it is read again."""
         if batch.start > self.cursor:
-            if time.monotonic() - self._rewound_at > REWIND_S:
-                self._rewound_at = time.monotonic()
-                await rewind(self.number, self.cursor)
+            await rewind(self.number, self.cursor)
             return ()
         records = batch.records
         if batch.start < self.cursor:
@@ -167,6 +164,6 @@ def _unless_failed(sent: int | BaseException | None) -> int:
 
 
 class Rewind(Protocol):
-    """Has a partition of the ledger read again from an offset."""
+    """Has a partition of the ledger read again from an offset, if it was read further."""
 
     async def __call__(self, partition: int, offset: int) -> None: ...

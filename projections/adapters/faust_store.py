@@ -12,7 +12,7 @@ from faust.stores import STORES
 from faust.stores.memory import Store
 from faust.types import TP, EventT
 
-from projections.adapters.faust_batch import Batch
+from projections.adapters.faust_batch import Batch, Foreign
 
 SCHEME = "partitioned"
 NOTHING = -1
@@ -56,8 +56,7 @@ class PartitionedStore(Store[bytes, bytes]):
     def _apply(self, tp: TP, batch: Batch) -> None:
         partition, passed = tp.partition, self.passed(tp.partition)
         if batch.start > passed + 1 and passed != NOTHING:
-            # Faust empties its queues at every step of a recovery, whatever is in them. Of an active partition the
-            # worker does not begin to fold before it is whole (`Ownership.begin`); a standby is read again.
+            # Faust empties its queues at every step of a recovery, whatever is in them.
             self._read_again(tp, passed + 1)
             return
         values = self.partition(partition)
@@ -71,7 +70,7 @@ class PartitionedStore(Store[bytes, bytes]):
 
     def _read_again(self, tp: TP, offset: int) -> None:
         log.debug("reading %s again from offset %d", tp, offset)
-        self.add_future(self.app.consumer.seek_wait({tp: offset}))
+        self.add_future(cast(Foreign, self.app.consumer).go_back({tp: offset}))
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
 import faust
-from faust.transport.consumer import RecordMap
 from faust.transport.drivers import TRANSPORTS, aiokafka
 from faust.types import TP, ConsumerMessage
 from faust.types.transports import ConsumerT
@@ -85,7 +84,7 @@ class BatchThread(aiokafka.AIOKafkaConsumerThread):
             start = before.get(partition, found[0].offset if found else end)
             if found or start < end:
                 batches[partition] = Batch(start, end, found)
-        return batches
+        return {"generation": self.app.consumer_generation_id, "batches": batches}
 
     def _positions(self, consumer: Foreign, partitions: set[TP]) -> dict[TP, int]:
         subscription = consumer._fetcher._subscriptions.subscription
@@ -94,6 +93,15 @@ class BatchThread(aiokafka.AIOKafkaConsumerThread):
             return {}
         states = {partition: assignment.state_value(partition) for partition in partitions}
         return {partition: state.position for partition, state in states.items() if state and state.has_valid_position}
+
+    async def go_back(self, wanted: Mapping[TP, int]) -> None:
+        """Reads partitions again from an offset, where they were read further than that."""
+        consumer = self._ensure_consumer()
+        positions = self._positions(consumer, set(wanted))
+        for partition, offset in wanted.items():
+            if positions.get(partition, offset) > offset:
+                self._sought[partition] = offset
+                consumer.seek(partition, offset)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return True
@@ -107,6 +115,8 @@ class BatchConsumer(aiokafka.Consumer):
         self._read_offset = _Never()
         self.ownership = self.app.ownership  # type: ignore[attr-defined]
 
+    _thread: BatchThread
+
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -118,14 +128,18 @@ class BatchConsumer(aiokafka.Consumer):
         )  # fmt: skip
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-        """The batches of a poll. Those of an assignment that is over are dropped: they will be read again."""
-        generation = self.app.consumer_generation_id
-        records: RecordMap | None
-        records, active = await self._wait_next_records(timeout)
-        for tp, batch in (records or {}).items():
-            current = self.flow_active and self.app.consumer_generation_id == generation
-            if current and not self.should_stop and tp in (active or ()):
-                yield tp, self._to_message(tp, batch)  # type: ignore[arg-type]
+        """The batches of a poll. What comes while nothing is wanted is read again later."""
+        found: Foreign
+        found, active = await self._wait_next_records(timeout)
+        unwanted: dict[TP, int] = {}
+        for tp, batch in found["batches"].items() if found else ():
+            is_current = found["generation"] == self.app.consumer_generation_id
+            if is_current and self.flow_active and tp in (active or ()) and not self.should_stop:
+                yield tp, self._to_message(tp, batch)
+            else:
+                unwanted[tp] = batch.start
+        if unwanted and not self.should_stop:
+            await self.go_back(unwanted)
 
     def on_buffer_full(self, tp: TP) -> None:
         """Nothing: Faust would leave the partition out of the next polls, and half a second would go by."""
@@ -156,6 +170,10 @@ class BatchConsumer(aiokafka.Consumer):
         positions = await self.ownership.begin()
         if positions:
             await self.seek_wait({self.ownership.source(number): offset for number, offset in positions.items()})
+
+    async def go_back(self, wanted: Mapping[TP, int]) -> None:
+        """Reads partitions again from an offset, where they were read further than that."""
+        await self._thread.call_thread(self._thread.go_back, wanted)
 
     def request_rejoin(self) -> None:
         """Asks the group for a new assignment."""

@@ -1,0 +1,120 @@
+"""Whatever is killed in between: nothing acknowledged is lost, and nothing is applied twice."""
+
+import signal
+import threading
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from ledger.broker import Broker
+from stack.kafka import Kafka
+from stack.processes import wait_until
+from tests.kafka.workers import (
+    LONG,
+    SESSION_S,
+    Worker,
+    append,
+    make_topics,
+    must_be_exact,
+    simple_entries,
+    wait_for_all,
+)
+
+pytestmark = pytest.mark.kafka
+
+KILLS = 10
+
+
+class Flow:
+    """Events that go into the ledger while a test does its mischief."""
+
+    def __init__(self, broker: Broker, seed: int, events: int, pause_s: float) -> None:
+        self._events = simple_entries(seed, events, events // 10)
+        self._thread = threading.Thread(target=self._run, args=(broker, pause_s))
+
+    def _run(self, broker: Broker, pause_s: float) -> None:
+        for start in range(0, len(self._events), 200):
+            append(broker, self._events[start : start + 200])
+            time.sleep(pause_s)
+
+    def __enter__(self) -> "Flow":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+
+def test_workers_killed_at_random_moments_leave_exact_tables(broker: Broker, tmp_path: Path) -> None:
+    make_topics(broker)
+    rng = Random(20260)
+    workers = [Worker(broker, tmp_path, standby=1), Worker(broker, tmp_path, standby=1)]
+    with Flow(broker, 1, 20_000, 0.2):
+        workers[0].wait_until_ready()
+        for kill in range(KILLS):
+            time.sleep(rng.uniform(0.2, 3.5))
+            workers[kill % 2].process.kill()
+            workers[kill % 2] = Worker(broker, tmp_path, standby=1)
+    wait_for_all(broker, 2 * LONG)
+    must_be_exact(broker)
+    for worker in workers:
+        assert worker.process.stop() == 0
+
+
+def test_sigterm_ends_cleanly_and_at_once_for_the_others(broker: Broker, tmp_path: Path) -> None:
+    make_topics(broker)
+    with Flow(broker, 2, 6_000, 0.1), Worker(broker, tmp_path) as first:
+        first.wait_until_ready()
+        with Worker(broker, tmp_path) as second:
+            second.wait_until_ready()
+            wait_until(lambda: first.owned() == second.owned() == 2, LONG, "they share the partitions")
+            started = time.monotonic()
+            assert first.process.stop() == 0
+            second.process.wait_until(lambda: second.owned() == 4, LONG, "it owns them all")
+            assert time.monotonic() - started < SESSION_S
+            wait_for_all(broker)
+    must_be_exact(broker)
+
+
+def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path: Path) -> None:
+    make_topics(broker)
+    with Flow(broker, 3, 12_000, 0.2), Worker(broker, tmp_path, "zombie") as zombie:
+        zombie.wait_until_ready()
+        wait_until(lambda: zombie.metrics().get("events_folded_total", 0) > 500, LONG, "it folds")
+        with Worker(broker, tmp_path, "other") as other:
+            zombie.process.signal(signal.SIGSTOP)
+            other.process.wait_until(lambda: other.owned() == 4, LONG, "it has taken over")
+            time.sleep(2)
+            zombie.process.signal(signal.SIGCONT)
+            zombie.process.wait_until(
+                lambda: zombie.owned() == other.owned() == 2, LONG, "it is back without a restart"
+            )
+            wait_for_all(broker)
+    must_be_exact(broker)
+
+
+# kafka-python leaves sockets of a broker that is gone to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_broker_that_is_killed_and_comes_back(own_kafka: Kafka, tmp_path: Path) -> None:
+    broker = Broker((own_kafka.address,))
+    make_topics(broker)
+    append(broker, simple_entries(4, 4_000, 400))
+    with Worker(broker, tmp_path) as worker:
+        worker.wait_until_ready()
+        own_kafka.kill()
+        time.sleep(3)
+        own_kafka.start()
+        append(broker, simple_entries(5, 2_000, 400))
+        wait_for_all(broker, 2 * LONG)
+        assert worker.process.code is None
+        must_be_exact(broker)
+    assert worker.process.code == 0
+
+
+def test_a_broker_that_is_away_at_the_start_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    worker = Worker(Broker(("127.0.0.1:9",)), tmp_path)
+    wait_until(lambda: worker.process.code is not None, LONG, "it has ended")
+    assert worker.process.code == 3
+    assert "127.0.0.1:9" in worker.process.said()

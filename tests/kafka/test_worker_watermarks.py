@@ -1,0 +1,45 @@
+"""Watermarks: one in each table at least every second, also where nothing happens."""
+
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from ledger.broker import Broker
+from schemas.topics import TABLES
+from tests.kafka.workers import Worker, append, make_topics, simple_entries, tables, told, wait_for_all
+
+pytestmark = pytest.mark.kafka
+
+
+def test_watermarks_go_on_where_nothing_happens(broker: Broker, tmp_path: Path) -> None:
+    make_topics(broker)
+    only = [entry for entry in simple_entries(1, 400, 40)][:1]
+    append(broker, only)
+    with Worker(broker, tmp_path):
+        wait_for_all(broker)
+        time.sleep(8)
+    marks = tables(broker).marks
+    assert set(marks) == {(name, partition) for name in TABLES for partition in range(4)}
+    for name in TABLES:
+        for partition, records in told(broker, broker.topics.table(name)).items():
+            of = [record.timestamp for record in records if (record.key or b"").startswith(b"~")]
+            assert len(of) >= 8
+            # Twice a second's time, for a machine on which others run too.
+            assert sorted(later - earlier for earlier, later in pairwise(of))[len(of) // 2] <= 1_000
+            assert len({str(mark) for mark in marks[name, partition][1:]}) == 1
+
+
+def test_recorded_at_goes_on_from_the_tables_after_a_restart(broker: Broker, tmp_path: Path) -> None:
+    make_topics(broker)
+    append(broker, simple_entries(1, 400, 40))
+    with Worker(broker, tmp_path):
+        wait_for_all(broker)
+    before = {place: said[-1] for place, said in tables(broker).marks.items()}
+    with Worker(broker, tmp_path) as worker:
+        worker.wait_until_ready()
+        time.sleep(2)
+    after = {place: said[-1] for place, said in tables(broker).marks.items()}
+    assert after == before
+    assert all(mark["recorded_at"] > 0 for mark in after.values())
