@@ -19,12 +19,14 @@ from schemas.events import OPERATOR_LEDGER
 _secret = secret_of
 
 
-def open_embedded(settings: Settings) -> Ledger:
-    """Opens the embedded ledger, making it on first use.
+def open_embedded(settings: Settings, even_if_moved: bool = False) -> Ledger:
+    """Opens the embedded ledger, making it on first use; one that was moved elsewhere only if that is wanted.
 
     Raises WrongSecretError, NotALedgerError, UnavailableError, InputError; nothing is changed then.
     """
     path = settings.ledger_path
+    if not even_if_moved:
+        _refuse_moved(path)
     make_folder(path.parent)
     make_folder(settings.home)
     references = References(secret_of(settings.secret_file, is_new=not path.exists()))
@@ -45,6 +47,20 @@ def open_embedded(settings: Settings) -> Ledger:
         return store
 
     return Ledger(settings, log, people, references, recorder, open_store, closing)
+
+
+def moved_mark(ledger: Path) -> Path:
+    """The file beside a ledger that was moved to another log; it says where that is."""
+    return ledger.with_name(f"{ledger.name}.moved")
+
+
+def _refuse_moved(path: Path) -> None:
+    mark = moved_mark(path)
+    if mark.exists():
+        raise NotALedgerError(
+            f"the ledger {path} was moved, or is being moved, to {mark.read_text('utf-8').strip()}: set "
+            f"PREFLEDGER_LEDGER_URL to that; if the move was given up, remove {mark}"
+        )
 
 
 def open_log_alone(path: Path) -> SqliteLog:

@@ -1,11 +1,11 @@
-"""`topics create`, `topics describe`: the ledger on Kafka."""
+"""`topics create`, `topics describe`, `move`: the ledger on Kafka."""
 
 from typing import Annotated
 
 import typer
 
 from consumers.cli.options import RUN, Json
-from consumers.cli.output import either, emit, table
+from consumers.cli.output import either, emit, progress, table
 from consumers.settings import load
 from schemas.topics import DEFAULT_PARTITIONS
 
@@ -24,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
     group.command()(create)
     group.command()(describe)
     app.add_typer(group, name="topics", rich_help_panel=RUN)
+    app.command(rich_help_panel=RUN)(move)
 
 
 def create(
@@ -66,3 +67,25 @@ def describe(json: Json = False) -> None:
 
 def _in_words(settings: dict[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
+
+
+def move(
+    url: Annotated[str, typer.Argument(metavar="URL", help="kafka://HOST:PORT[,HOST:PORT], with topics made --empty.")],
+    to_version: Annotated[int, typer.Option(min=1, help="Version of the topics to fill.")] = 1,
+    json: Json = False,
+) -> None:
+    """Move the ledger in force to topics of Kafka: order, times and hashes stay; may be killed and run again."""
+    from consumers.bootstrap.moving import move as move_to
+
+    settings = load()
+    to = settings.model_copy(update={"ledger_url": url, "topics_version": to_version})
+    with progress("moving", None) as bar:
+        moved = move_to(settings, to, lambda entries: bar.advance(bar.task_ids[0], entries))
+    words = [
+        f"Moved {moved.entries:,} entries, {moved.identities:,} identities, {moved.evidence:,} pieces of evidence, "
+        f"{moved.erased:,} erasures and {moved.looks:,} looks; every entry was read back and is the same.",
+        f"Now set PREFLEDGER_LEDGER_URL={url}"
+        + (f" and PREFLEDGER_TOPICS_VERSION={to_version}" if to_version > 1 else "")
+        + f" wherever the ledger is used; the secret stays {settings.secret_file}.",
+    ]
+    either(json, moved._asdict(), words)

@@ -13,6 +13,7 @@ SECOND, DAY = 1_000, 86_400_000
 FOR_EVER = "-1"
 ERASABLE_PARTITIONS = 6
 RECEIPT_PARTITIONS = 1
+LEAST_LAG = 120_000  # milliseconds; how long it has to be beyond that depends on the policy
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,12 @@ class KafkaTopics:
         Raises RefusedError where the cluster has too few brokers, UnavailableError.
         """
         there = self.describe()
+        ledger = there.get(self._broker.topics.ledger)
+        if ledger and ledger.partitions != layout.partitions:
+            raise RefusedError(
+                f"{ledger.name} has {ledger.partitions} partitions, not {layout.partitions}, and their number "
+                "cannot be changed: say --partitions as it is, or make a new version of the topics (docs/kafka.md)"
+            )
         missing = [topic for topic in wanted(self._broker, layout) if topic.name not in there]
         errors = library().errors
         for topic in missing:
@@ -156,7 +163,7 @@ MATTERING = (
     "min.cleanable.dirty.ratio",
 )  # fmt: skip
 EXACT = ("cleanup.policy", "message.timestamp.type")
-LEAST = ("min.insync.replicas", "max.message.bytes")
+LEAST = ("min.insync.replicas", "max.message.bytes", "min.compaction.lag.ms")
 
 
 def _described(topic: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> Described:
@@ -177,12 +184,7 @@ def drift(broker: Broker, there: Mapping[str, Described]) -> Iterator[str]:
         if found is None:
             yield f"the topic {topic.name} is missing at {broker.name}: run prefledger topics create"
             continue
-        if (
-            ledger
-            and topic.partitions == DEFAULT_PARTITIONS
-            and found.partitions != ledger.partitions
-            and _joined(broker, topic.name)
-        ):
+        if ledger and found.partitions != ledger.partitions and _joined(broker, topic.name):
             yield (
                 f"the topic {topic.name} has {found.partitions} partitions, the ledger {ledger.partitions}: they must "
                 "be equal"
@@ -198,11 +200,10 @@ def _joined(broker: Broker, name: str) -> bool:
 def _settings_drift(topic: Wanted, found: Described) -> Iterator[str]:
     for setting, value in topic.settings.items():
         is_ = found.settings.get(setting, "")
+        least = str(LEAST_LAG) if setting == "min.compaction.lag.ms" else value
         if setting in EXACT or (setting in ("retention.ms", "retention.bytes") and value == FOR_EVER):
             wrong = is_ != value
-        elif setting in LEAST or setting == "min.compaction.lag.ms":
-            wrong = int(is_ or 0) < int(value)
         else:
-            wrong = False
+            wrong = setting in LEAST and int(is_ or 0) < int(least)
         if wrong:
-            yield f"the topic {topic.name} has {setting}={is_}, and a ledger needs {value}"
+            yield f"the topic {topic.name} has {setting}={is_}, and a ledger needs {least}"
