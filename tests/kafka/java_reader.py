@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "readers" / "java" / "preferences"
 ASKED_OF_STATES = ROOT / "tests" / "kafka" / "java" / "AskedOfStates.java"
 
+PATIENCE_S = 400.0
+"""It takes seconds; a machine that is busy with all other tests takes longer."""
+
 
 class Told(NamedTuple):
     """An answer: what is compared, and as of where."""
@@ -64,7 +67,7 @@ class JavaReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._child.communicate(timeout=60)
+        self._child.communicate(timeout=PATIENCE_S)
         self._log.close()
 
     def refresh(self) -> None:
@@ -92,14 +95,16 @@ class JavaReader:
     def ask_all(self, messages: Sequence[Message]) -> list[Told]:
         """Asks many questions at once; nothing can be asked after them."""
         lines = b"".join(orjson.dumps(asked(message)) + b"\n" for message in messages)
-        out, _ = self._child.communicate(lines, timeout=120)
+        out, _ = self._child.communicate(lines, timeout=PATIENCE_S)
         return [told(line) for line in out.splitlines()]
 
 
 def ask_the_rules(classes: Path, cases: Iterable[dict[str, Any]]) -> list[Told]:
     """What the reader's rules say of states and questions that are handed to them without a broker."""
     lines = b"".join(orjson.dumps(case) + b"\n" for case in cases)
-    done = subprocess.run(_command(classes, "AskedOfStates"), input=lines, capture_output=True, check=True, timeout=120)
+    done = subprocess.run(
+        _command(classes, "AskedOfStates"), input=lines, capture_output=True, check=True, timeout=PATIENCE_S
+    )
     return [told(line) for line in done.stdout.splitlines()]
 
 

@@ -2,7 +2,7 @@ package preferences;
 
 import com.fasterxml.jackson.databind.JsonNode;
 
-/** One entry of a state: what one event said, and when, on both clocks. Fields that it does not ask for are passed over. */
+/** One entry of a state: what one event said, and when, on both clocks. Unknown fields are passed over. */
 record Entry(JsonNode fields, int partition) {
 
     String text(String name) {

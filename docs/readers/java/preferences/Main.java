@@ -13,6 +13,10 @@ import java.util.Properties;
 final class Main {
 
     public static void main(String[] arguments) throws Exception {
+        if (arguments.length == 0) {
+            System.err.println("usage: preferences.Main client.properties [PREFIX] < questions.jsonl");
+            System.exit(2);
+        }
         Properties settings = new Properties();
         try (InputStream file = Files.newInputStream(Path.of(arguments[0]))) {
             settings.load(file);

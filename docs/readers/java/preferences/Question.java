@@ -12,15 +12,33 @@ import com.fasterxml.jackson.databind.JsonNode;
 record Question(
         String contact, String channel, String purpose, String brand, String sender, String jurisdiction, long at) {
 
-    /** Reads one; a question without `at` is about now. */
+    /** Reads one; without `at` it is about now. What is said wrongly is an error, and no other question. */
     static Question of(JsonNode said) {
+        String contact = text(said.required("contact"), "contact");
+        if (!contact.matches("[0-9a-f]{32}")) {
+            throw new IllegalArgumentException("contact is no reference of 32 hex digits: see docs/privacy.md");
+        }
         return new Question(
-                said.required("contact").textValue(),
-                said.required("channel").textValue(),
-                said.required("purpose").textValue(),
-                said.required("brand").textValue(),
-                said.path("sender").asText(null),
-                said.path("jurisdiction").asText(null),
-                said.path("at").asLong(System.currentTimeMillis()));
+                contact,
+                text(said.required("channel"), "channel"),
+                text(said.required("purpose"), "purpose"),
+                text(said.required("brand"), "brand"),
+                said.hasNonNull("sender") ? text(said.get("sender"), "sender") : null,
+                said.hasNonNull("jurisdiction") ? text(said.get("jurisdiction"), "jurisdiction") : null,
+                said.hasNonNull("at") ? milliseconds(said.get("at")) : System.currentTimeMillis());
+    }
+
+    private static String text(JsonNode value, String name) {
+        if (!value.isTextual()) {
+            throw new IllegalArgumentException(name + " is no text");
+        }
+        return value.textValue();
+    }
+
+    private static long milliseconds(JsonNode value) {
+        if (!value.isIntegralNumber()) {
+            throw new IllegalArgumentException("at is no number of milliseconds since 1970");
+        }
+        return value.longValue();
     }
 }

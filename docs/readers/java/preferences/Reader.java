@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
+import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
@@ -25,6 +26,7 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 final class Reader implements States, AutoCloseable {
 
     private static final List<String> TABLES = List.of("by-number", "by-account", "reference");
+    private static final String VERSION = ".v1"; // another one when the ledger gets more partitions
     private static final String WATERMARK = "~watermark/";
     private static final Duration WAIT = Duration.ofMillis(100);
     static final ObjectMapper JSON = new ObjectMapper();
@@ -49,9 +51,10 @@ final class Reader implements States, AutoCloseable {
     Reader(Properties settings, String prefix) {
         settings.put("isolation.level", "read_committed"); // what a worker has written and taken back is not there
         settings.put("enable.auto.commit", "false");
+        settings.put("allow.auto.create.topics", "false");
         consumer = new KafkaConsumer<>(settings, new StringDeserializer(), new ByteArrayDeserializer());
         for (String table : TABLES) {
-            String topic = prefix + "." + table + ".v1";
+            String topic = prefix + "." + table + VERSION;
             var partitions = consumer.partitionsFor(topic);
             if (partitions.isEmpty()) {
                 throw new IllegalStateException("there is no topic " + topic);
@@ -68,10 +71,10 @@ final class Reader implements States, AutoCloseable {
         consumer.assign(tailOf.keySet());
         consumer.seekToBeginning(tailOf.keySet());
         refresh();
-        // In a compacted table the state as of an old watermark is not whole any more: what replaced it stands further on.
-        // So the first answer waits until all three tables have come to the furthest watermark that was seen in any.
+        // In a compacted table the states of an old watermark are not whole any more: what replaced them stands further
+        // on. So the first answer waits until all three tables have come to the furthest watermark seen in any of them.
         Map<Integer, Long> furthest = new HashMap<>();
-        tails.forEach((partition, of) -> furthest.put(partition, of.stream().mapToLong(it -> it.reached).max().orElse(0)));
+        tails.forEach((partition, of) -> furthest.put(partition, reached(of).max().orElse(0)));
         while (furthest.entrySet().stream().anyMatch(it -> watermark.get(it.getKey()) < it.getValue())) {
             readOn();
         }
@@ -129,13 +132,17 @@ final class Reader implements States, AutoCloseable {
 
     /** Takes a partition of the ledger as far as all three tables have come. */
     private void apply(int partition, Collection<Tail> of) {
-        long least = of.stream().mapToLong(tail -> tail.reached).min().orElse(0);
+        long least = reached(of).min().orElse(0);
         for (Tail tail : of) {
             while (!tail.whole.isEmpty() && tail.whole.peek().watermark() <= least) {
                 tail.whole.remove().changed().forEach(this::store);
             }
         }
         watermark.put(partition, least);
+    }
+
+    private static LongStream reached(Collection<Tail> of) {
+        return of.stream().mapToLong(tail -> tail.reached);
     }
 
     private void store(String key, byte[] value) {

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
 
-/** What stands of one subject, in the order of the ledger: repetitions and what was corrected are left out (docs/states.md). */
+/** What stands of a subject, in order: no repetitions, and nothing that was corrected (docs/states.md). */
 record Subject(List<Entry> stands) {
 
     private static final Set<String> CORRECTABLE = Set.of(
@@ -34,7 +34,7 @@ record Subject(List<Entry> stands) {
         return stands.stream().filter(entry -> wanted.contains(entry.type()));
     }
 
-    /** The same event again: by its id, or by key and content while the earlier one stands. A corrected one frees its key. */
+    /** The same event again: by its id, or by key and content while the earlier one stands. */
     private static boolean isRepeated(Entry entry, List<Entry> kept) {
         List<Entry> same = kept.stream()
                 .filter(other -> other.text("idempotency_key").equals(entry.text("idempotency_key")))
