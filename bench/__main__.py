@@ -16,7 +16,9 @@ PARTS = {
     "importing": "Import of a million-row CSV, durable, identities included",
     "folding": "Fold from the first event, one core",
     "decide": "Decide, in process, over ten million numbers",
+    "gateway": "A gateway of ten million numbers on Kafka",
     "scrub": "Scrub of five million rows against ten million numbers",
+    "worker": "Worker beside others, on a broker on the same two cores",
 }
 PAGE = Path("BENCHMARKS.md")
 NOTES = Path("docs/benchmark-notes.md")
@@ -37,8 +39,10 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def table(title: str, figures: dict[str, object]) -> str:
-    """One benchmark as a table."""
+def table(title: str, figures: dict[str, object] | str) -> str:
+    """One benchmark as a table, unless it comes as text with tables of its own."""
+    if isinstance(figures, str):
+        return f"## {title}\n\n{figures}\n"
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_shown(value)} |" for name, value in figures.items())
     return f"## {title}\n\n| | |\n|---|---|\n{rows}\n"
 
