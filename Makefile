@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check bench soak lock clean
+.PHONY: demo test check bench stack soak lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -29,9 +29,13 @@ check: $(STAMP)  ## format, lint, types, architecture, docs
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
 	$(BIN)/python -m consumers.cli.reference --check
+	$(BIN)/python -m stack.compose --check
 
 bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (about 20 minutes)
 	@$(BIN)/python -m bench
+
+stack: $(STAMP)  ## Kafka, workers and gateways on this machine, without Docker, until Ctrl-C
+	@$(BIN)/python -m stack
 
 soak: $(STAMP)  ## long randomised runs
 	@$(BIN)/python -m pytest tests/soak -p no:randomly --timeout 7200 --soak
@@ -41,4 +45,4 @@ lock: $(STAMP)  ## pin every package anew; names, versions and hashes, no index
 		--python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
 
 clean:  ## remove what the targets made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache

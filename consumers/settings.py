@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     secret_file: Path = Field(Path(), description="The secret behind references; by default in the data folder.")
     brand: str | None = Field(None, description="The brand meant where a question gives none; by default the policy's.")
 
+    listen: str = Field("127.0.0.1", description="Address that workers and gateways answer on; in a container 0.0.0.0.")
     topics_prefix: str = Field(
         "preferences", pattern=r"^[a-z0-9-]{1,64}$", description="What the names of all topics begin with."
     )

@@ -23,13 +23,14 @@ from projections.collecting import rarely
 
 __all__ = ["Options", "checked", "run_worker"]
 
-LOOPBACK = "127.0.0.1"
 PATIENCE_S = 30.0
 """How long the broker may be away at the start."""
 log = logging.getLogger("prefledger.worker")
 
 
-def run_worker(broker: Broker, options: Options, metrics_port: int = 0, folder: Folder | None = None) -> None:
+def run_worker(
+    broker: Broker, options: Options, metrics_port: int = 0, folder: Folder | None = None, listen: str = "127.0.0.1"
+) -> None:
     """Folds until SIGTERM or SIGINT; returns once everything folded is committed and the group is left.
 
     Raises UnavailableError where the broker is away for too long or a lost partition did not come back, NotALedgerError
@@ -38,7 +39,7 @@ def run_worker(broker: Broker, options: Options, metrics_port: int = 0, folder: 
     _log_to_stderr()
     partitions = checked(broker)
     with rarely(), asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        runner.run(_run(broker, partitions, options, metrics_port, folder))
+        runner.run(_run(broker, partitions, options, (listen, metrics_port), folder))
 
 
 def checked(broker: Broker, patience: float = PATIENCE_S) -> int:
@@ -58,12 +59,14 @@ def checked(broker: Broker, patience: float = PATIENCE_S) -> int:
             time.sleep(1)
 
 
-async def _run(broker: Broker, partitions: int, options: Options, port: int, folder: Folder | None) -> None:
+async def _run(
+    broker: Broker, partitions: int, options: Options, place: tuple[str, int], folder: Folder | None
+) -> None:
     worker = build(broker, partitions, options, folder)
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    with _telling(worker.metrics, port):
+    with _telling(worker.metrics, place):
         await _until_asked(worker, asked)
 
 
@@ -86,9 +89,9 @@ async def _until_asked(worker: Worker, asked: asyncio.Event) -> None:
 
 
 @contextlib.contextmanager
-def _telling(metrics: WorkerMetrics, port: int) -> Iterator[None]:
-    """Serves /healthz, /readyz and /metrics on loopback while it lasts; on no port for 0."""
-    if not port:
+def _telling(metrics: WorkerMetrics, place: tuple[str, int]) -> Iterator[None]:
+    """Serves /healthz, /readyz and /metrics at an address and port while it lasts; on no port for 0."""
+    if not place[1]:
         yield
         return
 
@@ -111,7 +114,7 @@ def _telling(metrics: WorkerMetrics, port: int) -> Iterator[None]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer((LOOPBACK, port), Handler)
+    server = ThreadingHTTPServer(place, Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield

@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 @worker.command()
 def run(
     metrics_port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Serve /healthz, /readyz and /metrics on loopback; 0: do not.")
+        int, typer.Option(min=0, max=65_535, help="Serve /healthz, /readyz and /metrics; 0: do not.")
     ] = 0,
     standby: Annotated[int, typer.Option(min=0, max=1, help="How many other workers keep a copy of each state.")] = 1,
     session: Annotated[
@@ -28,4 +28,5 @@ def run(
     """Fold until SIGTERM. Any number may run: they share the partitions, and take over from one that dies."""
     from consumers.bootstrap.worker import Options, run_worker
 
-    run_worker(load().broker(), Options(standby, session), metrics_port)
+    settings = load()
+    run_worker(settings.broker(), Options(standby, session), metrics_port, listen=settings.listen)

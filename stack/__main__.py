@@ -1,0 +1,127 @@
+"""`make stack`: the whole thing on this machine, without Docker, until it is told to stop.
+
+Kafka from Maven, the topics, workers and gateways as processes of their own, all on loopback, their data in `.stack`.
+Started again, it goes on with what it had.
+"""
+
+import os
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from stack.kafka import Kafka
+from stack.processes import LOOPBACK, Process, listens
+from stack.services import KAFKA_PORT, Service, services
+
+FOLDER = Path(os.environ.get("STACK_FOLDER", ".stack")).absolute()
+OFFSET = int(os.environ.get("STACK_PORTS_FROM", KAFKA_PORT)) - KAFKA_PORT
+"""How far all ports are moved, where those of the list are taken."""
+READY_S = 120.0
+
+
+class Stopped(Exception):
+    """Ctrl-C or SIGTERM."""
+
+
+def main() -> int:
+    """Starts everything, says where it listens, and waits; the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        with running(FOLDER) as processes:
+            _say_where()
+            watch(processes)
+    except Stopped:
+        print("stopped", flush=True)
+        return 0
+    except (RuntimeError, TimeoutError) as error:
+        print(f"the stack did not start, or has ended: {error}", file=sys.stderr)
+        return 1
+    return 1
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Stopped
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[list[Process]]:
+    """Every process, started in order and each ready before the next; all of them are stopped at the end."""
+    with ExitStack() as stack:
+        kafka = Kafka(folder / "kafka", port=KAFKA_PORT + OFFSET)
+        if listens(kafka.port):
+            raise RuntimeError(f"something listens on port {kafka.port} already; stop it first")
+        stack.callback(kafka.stop)
+        kafka.start()
+        print(f"{'kafka':<12} {kafka.address}  process {kafka.process.pid}", flush=True)
+        processes = [kafka.process]
+        for service in services(OFFSET):
+            process = _started(service, folder)
+            stack.callback(_ended, process)
+            _wait(service, process)
+            if not service.once:
+                processes.append(process)
+                print(f"{service.name:<12} http://{LOOPBACK}:{service.port}  process {process.pid}", flush=True)
+        yield processes
+
+
+def _started(service: Service, folder: Path) -> Process:
+    home = folder / "home"
+    arguments = [argument.replace("{home}", str(home)) for argument in service.arguments]
+    command = [str(Path(sys.executable).with_name("prefledger")), *arguments]
+    return Process(service.name, command, folder / "logs" / f"{service.name}.log", environment(home))
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The settings by which a command finds this stack."""
+    return {"PREFLEDGER_HOME": str(home), "PREFLEDGER_LEDGER_URL": f"kafka://{LOOPBACK}:{KAFKA_PORT + OFFSET}"}
+
+
+def _wait(service: Service, process: Process) -> None:
+    if service.once:
+        end = time.monotonic() + READY_S
+        while process.code is None and time.monotonic() < end:
+            time.sleep(0.05)
+        if process.code != 0:
+            raise RuntimeError(f"{service.name} has ended with {process.code}: {process.said()}")
+    else:
+        process.wait_until(lambda: answers(service.port, "/readyz"), READY_S, "it is ready")
+
+
+def answers(port: int | None, path: str) -> bool:
+    """Whether a service on loopback says that all is well."""
+    url = f"http://{LOOPBACK}:{port}{path}"
+    with suppress(OSError), urllib.request.urlopen(url, timeout=2) as response:
+        return bool(response.status == 200)
+    return False
+
+
+def _ended(process: Process) -> None:
+    if process.code is None:
+        process.stop()
+
+
+def _say_where() -> None:
+    print("\nEverything is ready. In another terminal:\n", flush=True)
+    for name, value in environment(FOLDER / "home").items():
+        print(f"  export {name}={value}")
+    print("  prefledger revoke +14165550123 --json\n  prefledger confirm EVENT_ID --wait 5\n", flush=True)
+    print("Ctrl-C stops it; what was recorded stays in", FOLDER.name, flush=True)
+
+
+def watch(processes: list[Process]) -> None:
+    """Until one of them ends, which is an error here. Raises RuntimeError."""
+    while True:
+        for process in processes:
+            if process.code is not None:
+                raise RuntimeError(f"{process.name} has ended with {process.code}: {process.said()}")
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
