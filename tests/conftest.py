@@ -10,6 +10,16 @@ from tests.consumers.commands import Commands
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make soak` runs what takes too long for every change."""
+    parser.addoption("--soak", action="store_true", help="run the long randomised runs, and nothing else is changed")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Long runs are no part of `make test`."""
+    return True if collection_path.name == "soak" and not config.getoption("--soak") else None
+
+
 @pytest.fixture
 def commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
     """The command line, on a new ledger."""

@@ -1,0 +1,304 @@
+"""A randomised run of a whole ledger in which everything may be killed, and the judgement of it afterwards.
+
+People say yes and no, join accounts and leave them, all through the ledger's own door; gateways are asked all the
+time; and something is always being killed, stopped or cut off. At the end four things must be true, whatever happened:
+nothing that was acknowledged is lost, nothing is applied twice, every answer of every gateway is the reference model's
+at the watermark that it named, and none is from before an event that was known to be enforced when it was asked for.
+"""
+
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, NamedTuple
+
+from consumers.bootstrap import open_ledger, open_receipts
+from consumers.confirm import Confirming
+from consumers.history_scan import every_event
+from consumers.opened import Ledger
+from ledger.errors import UnavailableError
+from ledger.log import Position
+from ledger.record import Receipt
+from ledger.requests import AnyRequest, Grant, Link, Operate, Origin, Revoke, Unlink
+from schemas.errors import InputError
+from schemas.events import OPERATOR_TRAFFIC
+from schemas.subject import Subject
+from schemas.times import parse_time
+from tests.kafka.stage import Stage
+from tests.reference_model import Fact, Message, answer
+
+NUMBERS = [f"+1416555{number:04d}" for number in range(100, 140)]
+ACCOUNTS = [f"ACC-{number}" for number in range(6)]
+BRAND, CHANNEL = "acme", "sms"
+PURPOSES = ("marketing.offers", "marketing.surveys", "service.notices", "service.codes")
+NEVER_NEEDS = "service.codes"
+SYSTEM = Origin(actor="system:long-run", source="test")
+STALE = "stale"
+EVERYTHING = (
+    "kill_worker", "end_worker", "freeze_worker", "kill_gateway", "end_gateway", "freeze_gateway", "kill_broker",
+    "freeze_broker",
+)  # fmt: skip
+
+
+class Asked(NamedTuple):
+    """An answer of a gateway, and when it was asked (this machine's monotonic clock)."""
+
+    gateway: str
+    at: float
+    said: Mapping[str, Any]
+
+
+class Enforced(NamedTuple):
+    """An event that was confirmed as in force everywhere, and when that was known."""
+
+    receipt: Receipt
+    known_at: float
+
+
+@dataclass
+class Story:
+    """What was seen."""
+
+    acknowledged: list[Receipt] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    enforced: list[Enforced] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    refused: int = 0
+
+
+class LongRun:
+    """Writers, askers, a confirmer and one who breaks things, for some seconds, from one seed."""
+
+    def __init__(self, stage: Stage, seed: int, faults: Sequence[str]) -> None:
+        self.stage, self.story = stage, Story()
+        self._seed, self._faults = seed, faults
+        self._over = threading.Event()
+        self._to_confirm: list[Receipt] = []
+
+    def run(self, seconds: float) -> Story:
+        """Lets it happen, then mends everything and waits until all is current again."""
+        roles: list[Callable[[Random], None]] = [
+            self._write,
+            self._write,
+            self._ask,
+            self._ask,
+            self._confirm,
+            self._break,
+        ]
+        with ThreadPoolExecutor(len(roles)) as pool:
+            running = [pool.submit(role, Random(f"{self._seed}/{place}")) for place, role in enumerate(roles)]
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and not any(one.done() for one in running):
+                time.sleep(0.2)
+            self._over.set()
+            for one in running:
+                one.result()
+        for part in (*self.stage.workers, *self.stage.gateways):
+            part.ready(180)
+        return self.story
+
+    # --- who speaks
+
+    def _write(self, rng: Random) -> None:
+        with self._opened() as ledger:
+            number = 0
+            while not self._over.is_set():
+                number += 1
+                request = _something(rng, f"{self._seed}/{rng.random()}/{number}")
+                self._until_acknowledged(ledger, request)
+                time.sleep(rng.expovariate(20))
+
+    def _opened(self) -> Ledger:
+        """Opens the ledger, as often as it takes: the broker may be away."""
+        while True:
+            try:
+                return open_ledger(self.stage.settings)
+            except UnavailableError:
+                time.sleep(0.5)
+
+    def _until_acknowledged(self, ledger: Ledger, request: AnyRequest) -> None:
+        """Repeats with the same key until it is acknowledged, as every caller is told to do."""
+        while not self._over.is_set():
+            try:
+                receipt = ledger.recorder.record(request)
+            except UnavailableError:
+                time.sleep(0.2)
+            except InputError:
+                self.story.refused += 1
+                return
+            else:
+                self.story.acknowledged.append(receipt)
+                if isinstance(request, Revoke):
+                    self._to_confirm.append(receipt)
+                return
+
+    # --- who asks
+
+    def _ask(self, rng: Random) -> None:
+        while not self._over.is_set():
+            gateway = rng.choice(self.stage.gateways)
+            question = {
+                "contact": rng.choice(NUMBERS),
+                "channel": CHANNEL,
+                "purpose": rng.choice(PURPOSES),
+                "brand": BRAND,
+            }
+            at = time.monotonic()
+            said = gateway.decide(**question)
+            if said is not None:
+                self.story.asked.append(Asked(gateway.name, at, said))
+            time.sleep(0.005)
+
+    def _confirm(self, rng: Random) -> None:
+        with self._opened() as ledger:
+            while not self._over.is_set():
+                if not self._to_confirm:
+                    time.sleep(0.05)
+                    continue
+                receipt = self._to_confirm.pop(rng.randrange(len(self._to_confirm)))
+                try:
+                    with open_receipts(self.stage.settings) as receipts:
+                        found = Confirming(ledger.log, receipts, receipt.event_id).wait(2)
+                except UnavailableError:
+                    continue
+                if found.enforcement.enforced:
+                    self.story.enforced.append(Enforced(receipt, time.monotonic()))
+
+    # --- who breaks things
+
+    def _break(self, rng: Random) -> None:
+        while not self._over.wait(rng.uniform(0.5, 3)):
+            fault = rng.choice(self._faults)
+            self.story.faults.append(fault)
+            getattr(self, f"_fault_{fault}")(rng)
+
+    def _fault_kill_worker(self, rng: Random) -> None:
+        part = rng.choice(self.stage.workers)
+        part.process.kill()
+        self._over.wait(rng.uniform(0, 2))
+        part.start()
+
+    def _fault_end_worker(self, rng: Random) -> None:
+        part = rng.choice(self.stage.workers)
+        part.process.stop()
+        part.start()
+
+    def _fault_freeze_worker(self, rng: Random) -> None:
+        part = rng.choice(self.stage.workers)
+        part.process.signal(signal.SIGSTOP)
+        self._over.wait(rng.uniform(1, 15))
+        part.process.signal(signal.SIGCONT)
+        time.sleep(1)
+        if part.process.code is not None:  # it may give up, to be started again by whoever looks after it
+            part.start()
+
+    def _fault_kill_gateway(self, rng: Random) -> None:
+        part = rng.choice(self.stage.gateways)
+        part.process.kill()
+        self._over.wait(rng.uniform(0, 2))
+        part.start()
+
+    def _fault_end_gateway(self, rng: Random) -> None:
+        part = rng.choice(self.stage.gateways)
+        part.process.stop()
+        part.start()
+
+    def _fault_freeze_gateway(self, rng: Random) -> None:
+        part = rng.choice(self.stage.gateways)
+        part.process.signal(signal.SIGSTOP)
+        self._over.wait(rng.uniform(1, 8))
+        part.process.signal(signal.SIGCONT)
+
+    def _fault_kill_broker(self, rng: Random) -> None:
+        self.stage.kafka.kill()
+        self._over.wait(rng.uniform(0, 4))
+        self.stage.kafka.start()
+
+    def _fault_freeze_broker(self, rng: Random) -> None:
+        self.stage.kafka.process.signal(signal.SIGSTOP)
+        self._over.wait(rng.uniform(1, 6))
+        self.stage.kafka.process.signal(signal.SIGCONT)
+
+
+def _something(rng: Random, key: str) -> AnyRequest:
+    """What somebody says: mostly yes and no, and who belongs to whom."""
+    number, account = Subject("number", rng.choice(NUMBERS)), Subject("account", rng.choice(ACCOUNTS))
+    whom = number if rng.random() < 0.7 else account
+    purpose = rng.choice(("*", "marketing", "marketing.offers", "service"))
+    said: dict[str, Any] = {"origin": SYSTEM, "idempotency_key": key}
+    draw = rng.random()
+    if draw < 0.35:
+        return Revoke(subject=whom, brand="*", channel=rng.choice(("*", CHANNEL)), purpose=purpose, **said)
+    if draw < 0.75:
+        named = "marketing.offers" if purpose == "*" else purpose
+        return Grant(subject=whom, brand=BRAND, channel=CHANNEL, purpose=named, basis="express", **said)
+    if draw < 0.87:
+        return Link(subject=number, account=account, **said)
+    if draw < 0.97:
+        return Unlink(subject=number, account=account, **said)
+    switch = "TrafficHalted" if rng.random() < 0.4 else "TrafficResumed"
+    scope = {"scope": {"brand": "*", "channel": "*", "purpose": "marketing.surveys"}}
+    return Operate(type=switch, subject=OPERATOR_TRAFFIC, details=scope, **said)
+
+
+# --- the judgement
+
+
+class Judge:
+    """Holds a story against the ledger and the reference model."""
+
+    def __init__(self, stage: Stage, story: Story) -> None:
+        self._story = story
+        self._facts: dict[str, list[Fact]] = defaultdict(list)
+        self._positions: dict[str, Position] = {}
+        with open_ledger(stage.settings) as ledger:
+            self._refs = {number: ledger.ref(Subject("number", number)) for number in NUMBERS}
+            for recorded, event in every_event(ledger.log):
+                self._facts[event.subject].append(Fact(recorded.position, recorded.recorded_at, event))
+                self._positions[event.event_id] = recorded.position
+        self._operator = [fact for subject, facts in self._facts.items() if ":" in subject for fact in facts]
+
+    def lost(self) -> list[Receipt]:
+        """Acknowledged events that the ledger does not hold where it said."""
+        return [one for one in self._story.acknowledged if self._positions.get(one.event_id) != one.position]
+
+    def wrong(self) -> list[tuple[Asked, str]]:
+        """Answers that are not the reference model's at the watermark that they name."""
+        found = []
+        for asked in self._story.asked:
+            expected = self._expected(asked.said)
+            if expected is not None and asked.said["reason"] != expected:
+                found.append((asked, expected))
+        return found
+
+    def _expected(self, said: Mapping[str, Any]) -> str | None:
+        """The reason that the rules give; None where the gateway said that it does not know enough."""
+        if said["reason"] == STALE:
+            return None
+        contact = self._refs[said["subject"]]
+        known = {int(partition): offset for partition, offset in said["watermark"].items()}
+        own = self._facts[contact]
+        names = {fact.event.account for fact in own if hasattr(fact.event, "account")}
+        about = [*self._operator, *own, *(fact for name in names for fact in self._facts[name])]
+        message = Message(contact, said["channel"], said["purpose"], said["brand"], "CA", None, parse_time(said["at"]))
+        return answer(about, message, known).reason
+
+    def too_late(self) -> list[tuple[Asked, Receipt]]:
+        """Answers that allow what needs consent, from before an event that was known to be in force when they were
+        asked for."""
+        found = []
+        enforced = sorted(self._story.enforced, key=lambda one: one.known_at)
+        for asked in self._story.asked:
+            if not asked.said["allowed"] or asked.said["purpose"] == NEVER_NEEDS:
+                continue
+            for one in enforced:
+                if one.known_at >= asked.at:
+                    break
+                partition, offset = one.receipt.position
+                if asked.said["watermark"].get(str(partition), 0) <= offset:
+                    found.append((asked, one.receipt))
+        return found

@@ -1,0 +1,18 @@
+"""A minute of the long run (`make soak`): workers, gateways and the broker are killed, ended, frozen all the time."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.judged import judged, tables_are_a_fold_of_the_ledger
+from tests.kafka.longrun import EVERYTHING, Judge, LongRun
+from tests.kafka.stage import Stage
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+
+
+def test_nothing_is_lost_nothing_is_applied_twice_and_no_answer_is_wrong(tmp_path: Path) -> None:
+    with Stage(tmp_path, workers=2, gateways=2) as stage:
+        story = LongRun(stage, seed=7, faults=EVERYTHING).run(60)
+        judged(Judge(stage, story), story)
+        tables_are_a_fold_of_the_ledger(stage)

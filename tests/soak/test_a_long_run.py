@@ -1,0 +1,21 @@
+"""Thirty minutes in which everything is killed again and again: `make soak`; SOAK_SECONDS and SOAK_SEED change it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.judged import judged, tables_are_a_fold_of_the_ledger
+from tests.kafka.longrun import EVERYTHING, Judge, LongRun
+from tests.kafka.stage import Stage
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(7200)]
+
+
+def test_whatever_is_killed_nothing_is_lost_or_doubled_and_no_answer_is_wrong(tmp_path: Path) -> None:
+    seconds = float(os.environ.get("SOAK_SECONDS", "1800"))
+    seed = int(os.environ.get("SOAK_SEED", "1"))
+    with Stage(tmp_path) as stage:
+        story = LongRun(stage, seed, EVERYTHING).run(seconds)
+        judged(Judge(stage, story), story)
+        tables_are_a_fold_of_the_ledger(stage)
