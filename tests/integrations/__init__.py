@@ -1,0 +1,1 @@
+"""The documented integrations, against the real things."""
