@@ -1,5 +1,6 @@
 """What Jasmin is run with: its own environment under `.tools`, and the daemons that it needs."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -39,10 +40,17 @@ def _found(name: str) -> Path | None:
 
 def environment() -> Path:
     """The folder with Jasmin in `bin` and its protocol files in `resource`; made on first use, in half a minute."""
-    wanted = REQUIREMENTS.read_text("utf-8")
+    TOOLS.parent.mkdir(exist_ok=True)
+    with TOOLS.with_suffix(".lock").open("w") as lock:  # of two runs that come at once the second finds it made
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make(REQUIREMENTS.read_text("utf-8"))
+    return TOOLS
+
+
+def _make(wanted: str) -> None:
     complete = TOOLS / "complete"
     if complete.exists() and complete.read_text("utf-8") == wanted:
-        return TOOLS
+        return
     shutil.rmtree(TOOLS, ignore_errors=True)
     _run(sys.executable, "-m", "venv", str(TOOLS))
     pip = (str(TOOLS / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
@@ -50,7 +58,6 @@ def environment() -> Path:
     _run(*pip, "download", "--no-deps", "--no-binary", "jasmin", "--dest", str(TOOLS / "source"), f"jasmin=={VERSION}")
     _unpack(next((TOOLS / "source").glob("*.tar.gz")), TOOLS / "resource")
     complete.write_text(wanted, "utf-8")
-    return TOOLS
 
 
 def _unpack(archive: Path, folder: Path) -> None:

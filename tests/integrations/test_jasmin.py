@@ -11,7 +11,7 @@ from tests.integrations.conftest import LEASE_S, TIMEOUT_S, TURN_S, Integration
 from tests.integrations.jasmin_stack import send_over
 from tests.integrations.smpp_client import ESME_ROK, ESME_RSUBMITFAIL, ESME_RSYSERR, submit
 
-pytestmark = [pytest.mark.jasmin, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.jasmin, pytest.mark.timeout(900)]
 
 AGREES, WITHDREW, SAYS_STOP = "+14165550141", "+14165550142", "+14165550143"
 PATIENCE_S = 5 * TIMEOUT_S
