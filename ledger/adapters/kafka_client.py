@@ -6,6 +6,7 @@ The library is imported when the first client is made: it takes a third of a sec
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, Final
 
 from ledger.broker import Broker
@@ -44,7 +45,7 @@ def producer(broker: Broker, timeout: float = TIMEOUT, **options: object) -> Cli
         "max_block_ms": BOOTSTRAP_MS, "bootstrap_timeout_ms": BOOTSTRAP_MS, "reconnect_backoff_max_ms": 1_000,
         "retry_backoff_ms": 20, "metrics_enabled": False, "allow_auto_create_topics": False,
     }  # fmt: skip
-    return library().KafkaProducer(**broker.options(), **said | options)
+    return _made(library().KafkaProducer, **broker.options(), **said | options)
 
 
 def consumer(broker: Broker, **options: object) -> Client:
@@ -55,7 +56,7 @@ def consumer(broker: Broker, **options: object) -> Client:
         "bootstrap_timeout_ms": BOOTSTRAP_MS, "reconnect_backoff_max_ms": 1_000, "metrics_enabled": False,
         "allow_auto_create_topics": False,
     }  # fmt: skip
-    return library().KafkaConsumer(**broker.options(), **said | options)
+    return _made(library().KafkaConsumer, **broker.options(), **said | options)
 
 
 def admin(broker: Broker) -> Client:
@@ -63,6 +64,24 @@ def admin(broker: Broker) -> Client:
     return library().KafkaAdminClient(
         **broker.options(), bootstrap_timeout_ms=BOOTSTRAP_MS, request_timeout_ms=10_000, reconnect_backoff_max_ms=1_000
     )
+
+
+def _made(kind: Client, **options: object) -> Client:
+    """A client; where none can be made, nothing is left of it. kafka-python leaves a thread and its sockets behind,
+    which whoever tries again for an hour cannot afford."""
+    made: list[Client] = []
+    net = import_module("kafka.net.compat").KafkaNetClient
+
+    def client(**said: object) -> Client:
+        made.append(net(**said))
+        return made[-1]
+
+    try:
+        return kind(**options, kafka_client=client)
+    except BaseException:
+        for one in made:
+            one.close()
+        raise
 
 
 @contextmanager
