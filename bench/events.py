@@ -6,8 +6,10 @@ Both are of KEYS subjects, whose references follow from a number, and are made a
 from collections.abc import Callable, Iterator
 from random import Random
 
+from ledger.log import Entry
 from projections.reading import read
 from schemas.encoding import decode
+from schemas.subject import SubjectKind
 
 KEYS = 100_000
 EVENTS = 1_000_000
@@ -48,12 +50,14 @@ def real(events: int, seed: int = 7) -> Iterator[Made]:
         yield real_event(random, position, _REAL[random.randrange(4)])
 
 
-def real_event(random: Random, position: int, said: Callable[[Random], str], key: str | None = None) -> Made:
+def real_event(
+    random: Random, position: int, said: Callable[[Random], str], key: str | None = None, kind: SubjectKind = "number"
+) -> Made:
     """One of them; `key` instead of a random subject."""
     key = key or SUBJECTS[random.randrange(KEYS)]
     at = BEGINNING + position
     return key, (
-        f'{{"kind":"number","subject":"{key}","event_id":"{event_id(random, position)}","occurred_at":{at},'
+        f'{{"kind":"{kind}","subject":"{key}","event_id":"{event_id(random, position)}","occurred_at":{at},'
         f'"received_at":{at},"actor":"import:0123456789ab","capture":{{"source":"import","procedure":"opt-out@2"}},'
         f'"idempotency_key":"{random.getrandbits(128):032x}","content":"{random.getrandbits(128):032x}",'
         f'"correlation_id":"{event_id(random, position)}",{said(random)},"schema_version":1}}'
@@ -91,3 +95,10 @@ def _check(made: Iterator[Made]) -> None:
     """The models take them in full, and a fold reads them: a benchmark of rejected events would be a fast one."""
     for key, value in made:
         assert decode(value).subject == read(value)["subject"] == key
+
+
+def entry(made: Made) -> Entry:
+    """As a recorder hands it to the log."""
+    key, value = made
+    event = decode(value)
+    return Entry(key, value, event.event_id, event.idempotency_key, event.content)
