@@ -89,23 +89,23 @@ final class Rules {
                 .forEach(holds::add);
     }
 
-    /** Rule 3: an account's yes lifts its no for everybody except those that had left when it was said. */
     private List<Entry> linkedLevel(Subject account, Membership membership, List<Entry> ownGrants) {
-        List<Entry> lifting = inTime(grants(account).filter(it -> !membership.hadLeft(it.occurred())).toList());
-        List<Entry> revoked = unlifted(revocations(account), lifting);
-        return policy.numberLiftsAccount() ? unlifted(revoked, ownGrants) : revoked;
+        List<Entry> revoked = unlifted(revocations(account), lifting(account, membership));
+        return policy.numberLiftsAccount() ? unlifted(revoked, ownGrants) : revoked; // rule 2
     }
 
     /** Rule 4: it only denies; what was said and recorded after the leaving does not reach who left. */
     private List<Entry> formerLevel(Subject account, Membership membership, Entry left, List<Entry> ownGrants) {
-        List<Entry> lifting = inTime(grants(account)
-                .filter(it -> !membership.hadLeft(it.occurred()) && !it.after(left))
-                .toList());
         List<Entry> reaching = revocations(account).stream().filter(no -> !no.after(left)).toList();
-        List<Entry> lifts = policy.numberLiftsAccount()
+        List<Entry> own = policy.numberLiftsAccount()
                 ? ownGrants
                 : ownGrants.stream().filter(grant -> grant.after(left)).toList();
-        return unlifted(unlifted(reaching, lifting), lifts);
+        return unlifted(unlifted(reaching, lifting(account, membership)), own);
+    }
+
+    /** Rule 3: an account's yes lifts its no for everybody except those that had left when it was said. */
+    private List<Entry> lifting(Subject account, Membership membership) {
+        return inTime(grants(account).filter(grant -> !membership.hadLeft(grant.occurred())).toList());
     }
 
     /** Rule 3: to whom an account's yes grants. */
