@@ -18,16 +18,15 @@ class _Out:
         with explained(broker, doing):
             self._producer = producer(broker, WAIT_S, **options)
 
-    def _send(self, records: Sequence[tuple[bytes, bytes]], partition: int | None = None) -> None:
+    def _send(self, records: Sequence[tuple[bytes, bytes]], partition: int | None = None) -> list[int]:
         with explained(self._broker, self._doing):
             sent = [
                 self._producer.send(self._topic, key=key, value=value, partition=partition) for key, value in records
             ]
-        for future in sent:
-            try:
-                future.get(WAIT_S + 1)
-            except library().errors.KafkaError as error:
-                raise said_of(error, self._broker, self._doing) from error
+        try:
+            return [int(future.get(WAIT_S + 1).timestamp) for future in sent]
+        except library().errors.KafkaError as error:
+            raise said_of(error, self._broker, self._doing) from error
 
     def close(self) -> None:
         """Lets go of the broker; what was not acknowledged by now was not told."""
@@ -41,10 +40,11 @@ class KafkaReceiptsOut(_Out):
         """Raises UnavailableError."""
         super().__init__(broker, broker.topics.receipts, "tell what is applied")
 
-    def tell(self, receipt: Receipt) -> None:
+    def tell(self, receipt: Receipt) -> int:
         """Appends a receipt."""
         key = f"{receipt.gateway}/{receipt.process}".encode()
-        self._send([(key, receipt.model_dump_json().encode())], partition=0)
+        [told_at] = self._send([(key, receipt.model_dump_json().encode())], partition=0)
+        return told_at
 
 
 class KafkaDecisionsOut(_Out):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from consumers.adapters.kafka_feed import KafkaFeed, KafkaLedgerEnds
 from consumers.adapters.kafka_out import KafkaDecisionsOut, KafkaReceiptsOut, KafkaRejectedOut
-from consumers.bootstrap.embedded import _secret
+from consumers.bootstrap.opening import secret_of
 from consumers.gateway import Gateway
 from consumers.gateway.ports import Ports
 from consumers.settings import Settings
@@ -45,7 +45,7 @@ def make_gateway(
     log_decisions: bool = True,
 ) -> Gateway:  # fmt: skip
     """A gateway that is not started yet. Raises InputError, WrongSecretError."""
-    references = References(_secret(settings.secret_file, is_new=False))
+    references = References(secret_of(settings.secret_file, is_new=False))
     path = snapshot or settings.home / f"gateway-{name}.snapshot"
     sys.setswitchinterval(SWITCH_S)
     return Gateway(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from consumers.cli.options import RUN, Json
+from consumers.cli.output import either, emit, table
 from consumers.settings import load
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the gateway; several processes may share it.")]
@@ -14,7 +15,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the gateway; sever
 def add_to(app: typer.Typer) -> None:
     """Adds the commands of this file."""
     group = typer.Typer(help="Gateways: they answer from a copy of their own.", no_args_is_help=True)
-    group.command("run")(run)
+    for command in (run, list_, retire):
+        group.command(command.__name__.strip("_"))(command)
     app.add_typer(group, name="gateway", rich_help_panel=RUN)
 
 
@@ -32,4 +34,27 @@ def run(
     run_gateway(load(), name, port, snapshot, shadow=shadow, region=region, log_decisions=log_decisions)
 
 
-__all__ = ["Json"]
+def list_(json: Json = False) -> None:
+    """Which processes there are, how far behind the ledger, and how long each may go on without news."""
+    from consumers.bootstrap.gateways import gateways
+
+    seen = gateways(load())
+    said = [one.as_json(seen.ends, seen.now) for one in seen.processes]
+    if json:
+        for each in said:
+            emit(each)
+        return
+    columns = ("name", "process", "state", "lag", "lease_s", "told_at", "policy")
+    table(columns, [[each[column] for column in columns] for each in said])
+
+
+def retire(
+    name: Name,
+    process: Annotated[str | None, typer.Option(metavar="ID", help="Only this one of its processes.")] = None,
+    json: Json = False,
+) -> None:
+    """Record that processes of a gateway are gone, so that nobody waits for them; one that runs ends by it."""
+    from consumers.bootstrap.gateways import retire as retire_all
+
+    for one in retire_all(load(), name, process):
+        either(json, {"name": one.gateway, "process": one.process}, [f"Retired {one.gateway}, process {one.process}."])

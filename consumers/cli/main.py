@@ -40,7 +40,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (statements, links, importing, questions, confirm, audit, operator, privacy, operations, topics, worker, gateway):
+for group in (
+    statements,
+    links,
+    importing,
+    questions,
+    confirm,
+    audit,
+    operator,
+    privacy,
+    operations,
+    topics,
+    worker,
+    gateway,
+):
     group.add_to(app)
 
 

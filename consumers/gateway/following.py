@@ -11,7 +11,7 @@ from consumers.replica.load import ASKED
 from projections import history
 from projections.statement import Fields
 from schemas.distributed import Watermark
-from schemas.events import OPERATOR_LEDGER
+from schemas.events import OPERATOR_GATEWAYS, OPERATOR_LEDGER
 
 CHUNK = 200
 """How many parts are taken at once, where the steps are that small: a decision waits for one of them at most."""
@@ -29,6 +29,11 @@ class Follower:
         """The operator's subjects that decisions depend on and that cannot be read: nothing may be allowed."""
         self.opened: Fields | None = None
         """What the ledger said of itself when it was opened."""
+        self.retired: set[str] = set()
+        """The gateway processes of which somebody has said that they are gone."""
+        self.taken = 0
+        self.recorded_at = 0
+        """The latest time that the ledger gave an entry, as far as the tables say: its clock is there at least."""
         self.positions: dict[Place, int] = {}
         """For each place an offset of its topic before which the copy has everything."""
         self._joins = [Join() for _ in range(partitions)]
@@ -126,6 +131,7 @@ class Follower:
     # --- both
 
     def _apply(self, parts: Sequence[Fields], marks: Mapping[int, int]) -> None:
+        self.taken += len(parts)
         try:
             self.replica.apply(parts, marks)
         except FAULTS:
@@ -151,12 +157,16 @@ class Follower:
                 if is_reference and said.subject in ASKED:
                     self.blind.add(said.subject)
                 said = said.instead
-            elif is_reference and isinstance(said, dict):
+            elif isinstance(said, Watermark):
+                self.recorded_at = max(self.recorded_at, said.recorded_at)
+            elif is_reference and said is not None:
                 self._operator(said)
             if said is not None:
                 yield record, said
 
     def _operator(self, part: Fields) -> None:
+        if part["subject"] == OPERATOR_GATEWAYS:
+            self.retired |= {entry["process"] for entry in part["entries"] if entry["type"] == "GatewayRetired"}
         self.blind.discard(part["subject"])
         if part["subject"] == OPERATOR_LEDGER and part["part"] == 0:
             self.opened = next((entry for entry in part["entries"] if entry["type"] == "LedgerOpened"), self.opened)

@@ -101,6 +101,8 @@ class Gateway:
         sender: str | None = None, at: int | None = None, jurisdiction: str | None = None,
     ) -> Decision:  # fmt: skip
         """As `Gate.decide`; while it does not know the stop switch, no to everything (`stale`)."""
+        if at is None:
+            at = self.running.now()
         if self.running.knows_switch:
             decision = self.running.gate.decide(
                 contact, channel=channel, purpose=purpose, brand=brand, sender=sender, at=at, jurisdiction=jurisdiction
@@ -117,11 +119,10 @@ class Gateway:
 
     def _blind(
         self, contact: str | Subject, channel: str, purpose: str, brand: str | None, sender: str | None,
-        at: int | None, jurisdiction: str | None,
+        at: int, jurisdiction: str | None,
     ) -> Decision:  # fmt: skip
         whom = self._understood(contact)
-        moment = time.time_ns() // 1_000_000 if at is None else at
-        return blind(whom, channel, purpose, brand or self._brand, sender, moment, jurisdiction)
+        return blind(whom, channel, purpose, brand or self._brand, sender, at, jurisdiction)
 
     def _understood(self, contact: str | Subject) -> Subject:
         if isinstance(contact, str):

@@ -24,7 +24,7 @@ from consumers.gateway.ports import Feed, Place, Ports, Record
 from consumers.gateway.reading import Unreadable
 from consumers.gateway.snapshots import Snapshots
 from consumers.replica import OutrunError, Replica, SnapshotError
-from ledger.errors import UnavailableError, WrongSecretError
+from ledger.errors import LedgerError, UnavailableError, WrongSecretError
 from schemas.events import OPERATOR_TRAFFIC
 from schemas.topics import partition_of
 
@@ -32,6 +32,10 @@ POLL_S = 0.1
 RETRY_S = 0.5
 BEHIND_S = 300.0
 """A copy that was not current for so long may have missed what compaction took: it passes the ends again."""
+
+
+class RetiredError(LedgerError):
+    """This process was retired: another one has to be started."""
 
 
 class Owner(Protocol):
@@ -72,6 +76,7 @@ class Keeper:
 
     ports: Ports
     fingerprint: str
+    process: str
     snapshots: Snapshots
     owner: Owner
     stopping: threading.Event
@@ -219,6 +224,12 @@ class Keeper:
         if follower.take(batches) and follower.is_whole:
             self.owner.applied()
         self.owner.knows_the_switch(not follower.blind)
+        self._must_be_wanted(follower)
+
+    def _must_be_wanted(self, follower: Follower) -> None:
+        """Nobody waits any more for a process that was retired: it must not answer."""
+        if self.process in follower.retired:
+            raise RetiredError(f"the process {self.process} was retired (gateway retire): it answers no more")
 
     def notes(self) -> dict[str, Any]:
         """What a snapshot says besides the states; to be taken before it, so that it never says too much."""

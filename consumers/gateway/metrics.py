@@ -14,6 +14,7 @@ GAUGES = {
     "staleness_seconds": "How old the copy is; +Inf before it was current, and past its lease.",
     "lease_seconds": "What the policy allows at most.",
     "knows_switch": "1 while it may allow anything.",
+    "clock_off_seconds": "What is added to this machine's clock to have the broker's.",
     "changes_pending": "Changed subjects that are not in the tables yet.",
     "parts_waiting": "Parts of states that wait for a watermark.",
     "copy_bytes": "Size of the tables.",

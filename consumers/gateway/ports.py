@@ -89,8 +89,8 @@ class LedgerEnds(Protocol):
 class Receipts(Protocol):
     """Where a gateway says how far it is. Of one thread."""
 
-    def tell(self, receipt: Receipt) -> None:
-        """Appends a receipt and returns once the broker has it; waits a few seconds at most."""
+    def tell(self, receipt: Receipt) -> int:
+        """Appends a receipt and returns, once the broker has it, its time there (ms); waits a few seconds at most."""
         ...
 
     def close(self) -> None:

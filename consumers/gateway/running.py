@@ -20,7 +20,7 @@ from consumers.gateway.reading import Unreadable
 from consumers.gateway.registering import REGISTERED, RETIRED, append
 from consumers.gateway.rejecting import Rejecting
 from consumers.gateway.snapshots import Snapshots
-from consumers.gateway.telling import Teller, lease_s
+from consumers.gateway.telling import Teller, Told, lease_s
 from consumers.replica import Replica
 from ledger.errors import LedgerError, UnavailableError
 from ledger.reference import References
@@ -33,6 +33,8 @@ LOOK_S = 1.0
 MOST_CHANGES = 200_000
 """How many changed subjects may wait in memory, at some 500 bytes each, before they are taken into the tables."""
 STOP_S = 15.0
+UNCERTAIN_MS = 5_000
+"""Less than this a clock is not off: a receipt was on its way as well."""
 State = Literal["starting", "current", "stale", "ended"]
 log = logging.getLogger("prefledger.gateway")
 
@@ -48,6 +50,8 @@ class Running:
         self.knows_switch = False
         self.failed: Exception | None = None
         self.unreadable_records = 0
+        self.clock_off_ms = 0
+        """What has to be added to this machine's clock to have the broker's; 0 where they agree."""
         self._ports, self._references, self._snapshots, self._clock = ports, references, snapshots, clock
         self._save_every_s = save_every_s
         self._make_gate = gate
@@ -58,7 +62,7 @@ class Running:
         self._claimed: Mapping[int, int] = {}
         self._said: dict[str, str] = {}
         self._rejecting = Rejecting(ports, self.report)
-        self._keeper = Keeper(ports, references.fingerprint, snapshots, self, self._stopping)
+        self._keeper = Keeper(ports, references.fingerprint, process, snapshots, self, self._stopping)
         self._teller = Teller(ports.receipts, self.receipt, self._told, clock, self.report)
         self._threads: list[threading.Thread] = []
 
@@ -85,6 +89,8 @@ class Running:
             log.critical("%s", error, exc_info=not isinstance(error, LedgerError))
             self.failed = error
             self._stopping.set()
+            if isinstance(error, LedgerError):  # of another ledger, or not wanted any more
+                self.knows_switch = False
 
     def stop(self) -> None:
         """Says that it ends, saves the copy, and returns within some seconds, whatever the broker does. Repeatable."""
@@ -159,8 +165,22 @@ class Running:
             "staleness_seconds": replica.staleness_s(), "lease_seconds": self.lease_s,
             "knows_switch": self.knows_switch, "changes_pending": replica.pending,
             "parts_waiting": follower.waiting if follower else 0, "copy_bytes": replica.base.size,
-            "receipts": self._teller.told, "unreadable_records": self.unreadable_records,
+            "clock_off_seconds": self.clock_off_ms / 1000, "receipts": self._teller.told,
+            "unreadable_records": self.unreadable_records,
         }  # fmt: skip
+
+    def follower_parts(self) -> int:
+        """How many parts of states were taken since the process began to follow the tables."""
+        return self._keeper.follower.taken if self._keeper.follower else 0
+
+    def now(self) -> int:
+        """The time of a message that is sent now, in milliseconds, as the ledger's clock has it.
+
+        An opt-out counts from when it was recorded; a machine whose clock is behind would pass over it for as long.
+        """
+        follower = self._keeper.follower
+        now = time.time_ns() // 1_000_000 + self.clock_off_ms
+        return now if follower is None or now >= follower.recorded_at else follower.recorded_at
 
     # --- what the keeper tells: `keeping.Owner`
 
@@ -236,9 +256,13 @@ class Running:
         if self._registered.is_set():
             self._teller.run()
 
-    def _told(self, sent_at: float, lease: float) -> None:
-        self._lease.told(sent_at, lease)
+    def _told(self, told: Told) -> None:
+        self._lease.told(told.sent_at, told.lease_s)
         self.replica.lease_until = self._lease.until
+        off = told.told_at - _now()
+        if abs(off) > UNCERTAIN_MS and abs(self.clock_off_ms) <= UNCERTAIN_MS:
+            self.report(f"this machine's clock is {off / 1000:+.0f} s off the broker's; the broker's is gone by")
+        self.clock_off_ms = off if abs(off) > UNCERTAIN_MS else 0
 
     def _save(self) -> None:
         due = self._clock() + self._save_every_s

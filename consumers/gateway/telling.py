@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from typing import NamedTuple
 
 from consumers.gateway.ports import Receipts
 from ledger.errors import UnavailableError
@@ -22,16 +23,24 @@ def lease_s(policy: Policy) -> float:
     return max((policy.max_staleness_s(name) for name in needing), default=LEASE_S)
 
 
+class Told(NamedTuple):
+    """A receipt that the broker has: when it was sent and its lease, in seconds; the broker's time of it, in ms."""
+
+    sent_at: float
+    lease_s: float
+    told_at: int
+
+
 class Teller:
     """Of one thread; `changed` and `stop` may be called by any."""
 
     def __init__(
         self, connect: Callable[[], Receipts], receipt: Callable[[bool], Receipt],
-        has_told: Callable[[float, float], None], clock: Callable[[], float], report: Callable[[str], None],
+        has_told: Callable[[Told], None], clock: Callable[[], float], report: Callable[[str], None],
     ) -> None:  # fmt: skip
         """`receipt` makes what is to be said now; its argument says whether it is the last one.
 
-        `has_told` hears of each that the broker has: when it was sent, and the lease that it names, in seconds.
+        `has_told` hears of each that the broker has.
         """
         self._connect, self._receipt, self._has_told = connect, receipt, has_told
         self._clock, self._report = clock, report
@@ -71,7 +80,7 @@ class Teller:
         self._changed.clear()
         sent_at = self._clock()
         receipt = self._receipt(ended)
-        receipts.tell(receipt)
+        told_at = receipts.tell(receipt)
         self.told += 1
         if not ended:
-            self._has_told(sent_at, receipt.lease_ms / 1000)
+            self._has_told(Told(sent_at, receipt.lease_ms / 1000, told_at))

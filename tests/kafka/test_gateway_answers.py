@@ -1,17 +1,24 @@
 """A gateway on a real broker: what it answers, and what it tells."""
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from consumers.gateway import running
+from consumers.gateway.answers import valid_for_s
+from consumers.scrub import Wanted
+from ledger.adapters.kafka_client import admin
 from ledger.broker import Broker
+from ledger.log import Recorded
 from stack.processes import wait_until
-from tests.kafka.gateways import NUMBER, codes, gateway, offers, receipts
-from tests.kafka.table_writer import TableWriter
+from tests.kafka.gateways import NUMBER, codes, decisions, gateway, offers, receipts
+from tests.kafka.table_writer import SHORT, TableWriter
 
 pytestmark = pytest.mark.kafka
-LONG = 30.0
+LONG = 60.0
+OTHER = "+33612345678"
 
 
 def test_an_opt_out_is_in_force_and_told_soon_after_it_was_folded(broker: Broker, tmp_path: Path) -> None:
@@ -25,5 +32,132 @@ def test_an_opt_out_is_in_force_and_told_soon_after_it_was_folded(broker: Broker
         assert codes(asked) == "never_needs_consent"
     told = receipts(broker)
     assert [one.state for one in told][-1] == "ended"
+    assert all(one.fresh_for_ms is None for one in told if one.state == "starting")
+    assert {one.lease_ms for one in told} == {30_000}
     for earlier, later in pairwise(told):
         assert all(later.watermark.get(partition, 0) >= at for partition, at in earlier.watermark.items())
+    kinds = [entry.value.split(b'"type":"')[1].split(b'"')[0] for entry in ledger_of(ledger)]
+    assert kinds.count(b"GatewayRegistered") == kinds.count(b"GatewayRetired") == 1
+
+
+def ledger_of(ledger: TableWriter) -> list[Recorded]:
+    """All entries of a ledger."""
+    return [entry for partition in range(ledger.partitions) for entry in ledger.read(partition)]
+
+
+def test_the_stop_switch_and_an_accounts_opt_out_deny_every_number(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker) as ledger, ledger.working(), gateway(broker, tmp_path) as asked:
+        for number in (NUMBER, OTHER):
+            ledger.says("PreferenceGranted", "number", number)
+            ledger.says("ContactLinked", "number", number, account="A", reason="added")
+        wait_until(lambda: offers(asked) == offers(asked, OTHER) == "granted", LONG, "the grants count")
+        ledger.says("PreferenceRevoked", "account", "A")
+        wait_until(lambda: offers(asked) == offers(asked, OTHER) == "revoked_by_account", LONG, "both are denied")
+        ledger.halts()
+        wait_until(lambda: codes(asked) == "halted", LONG, "even codes are stopped")
+        assert {each.reason for each in asked.decide_many([NUMBER, OTHER], channel="sms", purpose="marketing")} == {
+            "halted"
+        }
+
+
+def test_every_decision_is_logged_and_none_is_lost_by_a_clean_stop(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker) as ledger, ledger.working():
+        asked = gateway(broker, tmp_path, log_decisions=True)
+        made = [asked.decide(NUMBER, channel="sms", purpose="marketing.offers")]
+        with asked:
+            asked.wait_until_current(LONG)
+            made += [
+                asked.decide(NUMBER, channel="sms", purpose=purpose) for purpose in ("marketing", "service.codes") * 500
+            ]
+            made.append(asked.recheck(made[-1]))
+            file = tmp_path / "list.csv"
+            file.write_text(f"number\n{NUMBER}\n{OTHER}\n")
+            wanted = Wanted(channel="sms", purpose="service", at=time.time_ns() // 1_000_000)
+            assert asked.scrub(file, tmp_path / "out.csv", None, wanted).allowed == 2
+        logged = {each.decision_id: each for each in decisions(broker)}
+    assert made[0].reason == "stale"
+    assert valid_for_s(made[0]) is None
+    assert valid_for_s(made[-1]) == pytest.approx(30.0, abs=30.0)
+    assert len(logged) == len(made)
+    assert asked.journal is not None
+    assert (asked.journal.logged, asked.journal.dropped) == (len(made), 0)
+    for one in made:
+        said = logged[one.decision_id]
+        assert (said.allowed, said.reason, said.watermark) == (one.allowed, one.reason, dict(one.watermark))
+        assert NUMBER[1:] not in said.model_dump_json()
+
+
+def test_shadow_mode_answers_allowed_and_says_what_it_would_have_denied(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker) as ledger, ledger.working():
+        ledger.says("PreferenceRevoked", "number", NUMBER)
+        with gateway(broker, tmp_path, log_decisions=True, shadow=True) as asked:
+            first = asked.decide(NUMBER, channel="sms", purpose="marketing.offers")
+            asked.wait_until_current(LONG)
+            wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "the opt-out counts")
+            said = asked.decide(NUMBER, channel="sms", purpose="marketing.offers").as_json()
+        logged = decisions(broker)
+    assert first.allowed
+    assert (said["allowed"], said["shadow"]) == (True, {"allowed": False, "reason": "revoked_by_number"})
+    assert all(each.shadow and not each.allowed for each in logged)
+    assert logged[-1].reason == "revoked_by_number"
+
+
+def test_a_worker_that_lags_makes_every_copy_stale_and_codes_pass(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker, policy=SHORT) as ledger, gateway(broker, tmp_path) as asked:
+        with ledger.working():
+            asked.wait_until_current(LONG)
+            ledger.says("PreferenceGranted", "number", NUMBER)
+            wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
+        ledger.says("PreferenceRevoked", "number", NUMBER)
+        assert offers(asked) == "granted"  # nobody can know yet
+        wait_until(lambda: offers(asked) == "stale", LONG, "nobody folds, so nobody knows")
+        assert (codes(asked), asked.state) == ("never_needs_consent", "stale")
+        with ledger.working():
+            wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "it is folded after all")
+
+
+def test_a_gateway_that_cannot_tell_what_it_applied_may_not_go_on(broker: Broker, tmp_path: Path) -> None:
+    """Who waits for it counts its lease from its last receipt: so does it."""
+    with TableWriter(broker, policy=SHORT) as ledger, ledger.working(), gateway(broker, tmp_path) as asked:
+        asked.wait_until_current(LONG)
+        deleting = admin(broker)
+        deleting.delete_topics([broker.topics.receipts])
+        deleting.close()
+        wait_until(lambda: offers(asked) == "stale", LONG, "its lease has run out")
+        assert codes(asked) == "never_needs_consent"
+        as_of = asked.running.replica.current_as_of
+        assert as_of is not None
+        assert time.monotonic() - as_of < 4  # it still hears everything
+
+
+def test_an_hour_without_traffic_by_an_injected_clock(broker: Broker, tmp_path: Path) -> None:
+    """Watermarks go on, so a clock that leaps makes the copy stale and the next answer of the broker fresh again."""
+    leap = [0.0]
+    with (
+        TableWriter(broker) as ledger,
+        ledger.working(),
+        gateway(broker, tmp_path, clock=lambda: time.monotonic() + leap[0]) as asked,
+    ):
+        asked.wait_until_current(LONG)
+        told = len(receipts(broker))
+        leap[0] = 3_600.0
+        assert asked.decide(NUMBER, channel="sms", purpose="marketing").reason == "stale"
+        asked.wait_until_current(LONG)
+        assert offers(asked) == "no_consent"
+        assert any(one.state == "stale" for one in receipts(broker)[told:]) or len(receipts(broker)) > told
+
+
+def test_a_clock_an_hour_behind_does_not_pass_over_an_opt_out(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Behind:
+        time_ns = staticmethod(lambda: time.time_ns() - 3_600 * 10**9)
+
+    monkeypatch.setattr(running, "time", Behind)
+    with TableWriter(broker) as ledger, ledger.working(), gateway(broker, tmp_path) as asked:
+        asked.wait_until_current(LONG)
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
+        ledger.says("PreferenceRevoked", "number", NUMBER)
+        wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "the opt-out counts")
+        wait_until(lambda: abs(asked.running.clock_off_ms - 3_600_000) < 60_000, LONG, "the broker's clock is gone by")

@@ -1,0 +1,214 @@
+"""What goes wrong with a gateway: it says no to what it cannot know, and comes back by itself."""
+
+import gc
+import http.client
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from consumers.replica import Replica
+from ledger.broker import Broker
+from ledger.errors import WrongSecretError
+from schemas.events import OPERATOR_TRAFFIC
+from schemas.topics import Topics, partition_of
+from stack.kafka import Kafka
+from stack.processes import LOOPBACK, Process, free_port, wait_until
+from tests.consumers.asking import REFERENCES
+from tests.kafka.gateways import NUMBER, codes, gateway, offers
+from tests.kafka.table_writer import SHORT, TableWriter
+
+pytestmark = pytest.mark.kafka
+LONG = 60.0
+OTHER = "+33612345678"
+
+
+def reason(port: int, purpose: str = "marketing.offers") -> str | None:
+    """What a gateway process answers; None where nobody does."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request(
+            "POST", "/v1/decisions", orjson.dumps({"contact": NUMBER, "channel": "sms", "purpose": purpose})
+        )
+        said: dict[str, str] = orjson.loads(connection.getresponse().read())
+        return said["reason"]
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+class Ran:
+    """A gateway process."""
+
+    def __init__(self, broker: Broker, folder: Path, secret: bytes = bytes(range(32))) -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "secret").write_text(secret.hex())
+        self.folder, self.port = folder, free_port()
+        command = [sys.executable, "-m", "consumers.cli.main", "gateway", "run", "sms-1", "--port", str(self.port)]
+        environment = {
+            "PREFLEDGER_HOME": str(folder), "PREFLEDGER_LEDGER_URL": f"kafka://{broker.name}",
+            "PREFLEDGER_TOPICS_PREFIX": broker.topics.prefix,
+        }  # fmt: skip
+        self.process = Process("gateway", command, folder / f"{self.port}.log", environment)
+
+    def says(self, wanted: str, purpose: str = "marketing.offers") -> None:
+        self.process.wait_until(lambda: reason(self.port, purpose) == wanted, LONG, f"it says {wanted}")
+
+
+def test_killed_at_any_moment_it_starts_from_its_snapshot_and_buries_its_dead(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker) as ledger, ledger.working():
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        first = Ran(broker, tmp_path / "home")
+        first.says("granted")
+        assert first.process.stop() == 0
+        second = Ran(broker, tmp_path / "home")
+        second.says("granted")
+        second.process.kill()
+        ledger.says("PreferenceRevoked", "number", NUMBER)
+        third = Ran(broker, tmp_path / "home")
+        seen = set()
+        while (said := reason(third.port)) != "revoked_by_number":
+            assert third.process.code is None
+            seen.add(said)
+        assert seen <= {None, "stale"}  # and never what the snapshot says
+        assert third.process.stop() == 0
+        events = [orjson.loads(entry.value) for partition in range(2) for entry in ledger.read(partition)]
+    ids = {kind: [event["process"] for event in events if event["type"] == kind] for kind in
+           ("GatewayRegistered", "GatewayRetired")}  # fmt: skip
+    assert len(ids["GatewayRegistered"]) == 3
+    assert sorted(ids["GatewayRegistered"]) == sorted(ids["GatewayRetired"])
+
+
+def test_a_snapshot_that_cannot_be_used_is_named_and_the_topics_have_it_all(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "sms-1.snapshot"
+    with TableWriter(broker) as ledger, ledger.working():
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        with gateway(broker, tmp_path) as asked:
+            wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
+        good = path.read_bytes()
+
+        def truncated() -> None:
+            path.write_bytes(good[: len(good) // 2])
+
+        def of_another_secret() -> None:
+            Replica.of_parts([], {}, "0" * 32).save(path)
+
+        def of_another_ledger() -> None:
+            other = Replica.open(path, REFERENCES.fingerprint)
+            other.notes = other.notes | {"ledger_id": "0199a0a8-3c00-7000-8000-00000000bbbb"}
+            other.save(path)
+
+        def of_other_topics() -> None:
+            other = Replica.open(path, REFERENCES.fingerprint)
+            other.notes = other.notes | {"positions": dict.fromkeys(other.notes["positions"], 10**9)}
+            other.save(path)
+
+        spoilers: dict[str, Callable[[], None]] = {
+            "cut off": truncated, "another secret": of_another_secret, "another ledger": of_another_ledger,
+            "other topics": of_other_topics,
+        }  # fmt: skip
+        for said, spoil in spoilers.items():
+            path.write_bytes(good)
+            spoil()
+            caplog.clear()
+            with gateway(broker, tmp_path) as asked:
+                wait_until(lambda asked=asked: offers(asked) == "granted", LONG, "the grant counts")  # type: ignore[misc]
+            assert any(said in record.getMessage() for record in caplog.records), said
+
+
+def test_a_ledger_of_another_secret_ends_the_gateway(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker) as ledger, ledger.working():
+        ran = Ran(broker, tmp_path / "home", secret=bytes(32))
+        wait_until(lambda: ran.process.code is not None, LONG, "it ends")
+        assert ran.process.code == 2
+        assert "the secret is not the one" in ran.process.said()
+        with gateway(broker, tmp_path) as asked:
+            asked.wait_until_current(LONG)
+    fresh = Broker(broker.servers, Topics(broker.topics.prefix + "-other"))
+    with TableWriter(fresh, secret_fingerprint="0" * 32) as ledger, gateway(fresh, tmp_path) as asked:
+        with pytest.raises(WrongSecretError):
+            asked.wait_until_current(LONG)
+        assert (offers(asked), codes(asked)) == ("stale", "stale")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of connections that were refused
+def test_cut_off_from_the_broker_it_grows_stale_and_comes_back_without_a_restart(
+    own_kafka: Kafka, tmp_path: Path
+) -> None:
+    broker = Broker((own_kafka.address,), Topics("cut"))
+    with TableWriter(broker, policy=SHORT) as ledger, gateway(broker, tmp_path) as asked:
+        with ledger.working():
+            ledger.says("PreferenceGranted", "number", NUMBER)
+            wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
+        own_kafka.process.signal(signal.SIGSTOP)
+        wait_until(lambda: offers(asked) == "stale", LONG, "its lease runs out")
+        assert codes(asked) == "never_needs_consent"
+        own_kafka.process.signal(signal.SIGCONT)
+        with ledger.working():
+            wait_until(lambda: offers(asked) == "granted", LONG, "it is back")
+        own_kafka.kill()
+        wait_until(lambda: offers(asked) == "stale", LONG, "its lease runs out again")
+        assert codes(asked) == "never_needs_consent"
+        own_kafka.start()
+        with ledger.working():
+            ledger.says("PreferenceRevoked", "number", NUMBER)
+            wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "it is back, and knows what came since")
+        assert asked.running.failed is None
+    gc.collect()
+
+
+def test_before_it_knows_the_stop_switch_it_allows_nothing_at_all(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker) as ledger:
+        ledger.halts()  # the worker has not folded it
+        with gateway(broker, tmp_path) as asked:
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                assert (offers(asked), codes(asked)) == ("stale", "stale")
+            with ledger.working():
+                wait_until(lambda: codes(asked) == "halted", LONG, "it knows")
+                assert offers(asked) == "halted"
+
+
+def test_a_poison_record_denies_its_subject_and_stops_nobody(broker: Broker, tmp_path: Path) -> None:
+    reference = REFERENCES.of("number", NUMBER)
+    with TableWriter(broker) as ledger, gateway(broker, tmp_path) as asked:
+        with ledger.working():
+            for number in (NUMBER, OTHER):
+                ledger.says("PreferenceGranted", "number", number)
+            wait_until(lambda: offers(asked) == offers(asked, OTHER) == "granted", LONG, "the grants count")
+        ledger.put("by-number", partition_of(reference, 2), reference, b"\xff" * 900_000)
+        ledger.put("by-number", 0, "~watermark/0", b"{")
+        with ledger.working():
+            wait_until(lambda: offers(asked) == "held_for_review", LONG, "nobody knows what it said")
+            ledger.says("PreferenceRevoked", "number", OTHER)
+            wait_until(lambda: offers(asked, OTHER) == "revoked_by_number", LONG, "the others go on")
+            assert asked.running.unreadable_records == 2
+            ledger.put("reference", partition_of(OPERATOR_TRAFFIC, 2), OPERATOR_TRAFFIC, b"?")
+            wait_until(lambda: codes(asked) == "stale", LONG, "the stop switch may be thrown")
+            ledger.halts()
+            wait_until(lambda: codes(asked) == "halted", LONG, "it can be read again")
+
+
+def test_one_that_was_retired_answers_no_more(broker: Broker, tmp_path: Path) -> None:
+    from consumers.bootstrap.gateways import gateways, retire
+    from consumers.settings import Settings
+
+    (tmp_path / "secret").write_text(bytes(range(32)).hex())
+    settings = Settings(home=tmp_path, ledger_url=f"kafka://{broker.name}", topics_prefix=broker.topics.prefix)
+    with TableWriter(broker) as ledger, ledger.working(), gateway(broker, tmp_path) as asked:
+        asked.wait_until_current(LONG)
+        wait_until(lambda: bool(gateways(settings).processes), LONG, "its registration is folded")
+        [seen] = gateways(settings).processes
+        assert (seen.gateway, seen.process) == ("sms-1", asked.process)
+        wait_until(lambda: gateways(settings).processes[0].state(gateways(settings).now) == "current", LONG, "it tells")
+        assert [one.process for one in retire(settings, "sms-1")] == [asked.process]
+        wait_until(lambda: asked.running.failed is not None, LONG, "it has read that")
+        assert (offers(asked), codes(asked)) == ("stale", "stale")
+        wait_until(lambda: not gateways(settings).processes, LONG, "it is gone")
