@@ -34,7 +34,17 @@ def compile_reader(sources: Path, out: Path) -> Path:
     if not shutil.which("javac"):
         raise NoJavaError("the reader in Java needs javac (Debian: openjdk-17-jdk-headless)")
     files = [*sorted(sources.glob("*.java")), ASKED_OF_STATES]
-    command = ["javac", "-Xlint:all", "-Werror", "-cp", f"{jars()}/*", "-d", str(out), *map(str, files)]
+    command = [
+        "javac",
+        "-J-XX:TieredStopAtLevel=1",
+        "-Xlint:all",
+        "-Werror",
+        "-cp",
+        f"{jars()}/*",
+        "-d",
+        str(out),
+        *map(str, files),
+    ]
     subprocess.run(command, check=True)
     return out
 
