@@ -7,25 +7,34 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import generate_latest
 
+from ledger.adapters.kafka_client import consumer, library, speaking
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
 from projections.adapters.faust_batch import Folder
 from projections.adapters.faust_metrics import WorkerMetrics
-from projections.adapters.faust_worker import Options, Worker, build
+from projections.adapters.faust_worker import Options, Worker, build, rebuild
 from projections.collecting import rarely
 
-__all__ = ["Options", "checked", "run_worker"]
+__all__ = ["Options", "Rebuilt", "checked", "rebuild_tables", "run_worker"]
 
 PATIENCE_S = 30.0
 """How long the broker may be away at the start."""
 log = logging.getLogger("prefledger.worker")
+
+
+class Rebuilt(NamedTuple):
+    """From which topic tables were rebuilt, and up to which offset of each partition."""
+
+    ledger: str
+    ends: dict[int, int]
 
 
 def run_worker(
@@ -136,3 +145,28 @@ def _log_to_stderr() -> None:
     log.setLevel(logging.INFO)
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def rebuild_tables(broker: Broker, version: int, progress: Callable[[int], None]) -> Rebuilt:
+    """Fills the empty tables of a version of the topics from the first entry of the ledger on.
+
+    The ledger is that version's own or, while that is empty, the one in force. Raises NotALedgerError where topics are
+    missing, wrong or not empty, UnavailableError.
+    """
+    _log_to_stderr()
+    new = replace(broker, topics=broker.topics._replace(version=version))
+    checked(new)
+    ledger = new.topics.ledger if _has_entries(new) else broker.topics.ledger
+    with rarely(), asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        return Rebuilt(ledger, runner.run(rebuild(new, ledger, new.topics, progress)))
+
+
+def _has_entries(broker: Broker) -> bool:
+    with speaking(broker, "looking at the ledger"):
+        reading = consumer(broker)
+        try:
+            partitions = reading.partitions_for_topic(broker.topics.ledger) or ()
+            places = [library().TopicPartition(broker.topics.ledger, each) for each in partitions]
+            return any(reading.end_offsets(places).values())
+        finally:
+            reading.close()

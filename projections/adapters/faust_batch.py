@@ -4,7 +4,7 @@ A fold is a plain object that knows no broker; the worker makes one for each par
 it away with the partition, so it may keep whatever it wants between batches.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from schemas.topics import Table
@@ -60,7 +60,7 @@ States = Mapping[Table, Mapping[bytes, bytes]]
 class Fold(Protocol):
     """Adds the entries of one ledger partition up, batch after batch, in order and without gaps."""
 
-    def fold(self, records: Iterable[Record]) -> Folded:
+    def fold(self, records: Sequence[Record]) -> Folded:
         """What the records change. They are all new; what it returns has been stored when it is called again."""
         ...
 

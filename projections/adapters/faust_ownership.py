@@ -10,43 +10,22 @@ taken for dead. If none comes in time the worker ends, to be started again.
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.producer import sender
 
 from ledger.errors import NotALedgerError, UnavailableError
 from projections.adapters.faust_batch import Batch, Folder, Foreign
 from projections.adapters.faust_metrics import WorkerMetrics
 from projections.adapters.faust_partition import Partition, Writes
+from projections.adapters.faust_producing import Producing
 from schemas.distributed import Watermark
 from schemas.topics import TABLES, watermark_key
 
 log = logging.getLogger("prefledger.worker")
-TRANSACTION_TIMEOUT_MS = 30_000
 PATIENCE_S = 60.0
 """How long the broker may be away before the worker ends."""
 NEVER_BEGUN = 0
-
-
-class Producing(NamedTuple):
-    """How the producers are made."""
-
-    prefix: str
-    options: Mapping[str, Any]
-
-    def producer(self, partition: int) -> AIOKafkaProducer:
-        """A producer under the transactional id of a partition, not yet started."""
-        # Between two transactions aiokafka waits so long for the broker to finish the first; 20 ms cost more than
-        # everything else.
-        sender.BACKOFF_OVERRIDE = 0.003
-        return AIOKafkaProducer(
-            transactional_id=f"{self.prefix}-{partition}", transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-            acks="all", linger_ms=0, retry_backoff_ms=5, max_batch_size=900_000, max_request_size=1_048_576,
-            **self.options,
-        )  # fmt: skip
 
 
 class Ownership:

@@ -18,6 +18,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from projections.adapters.faust_batch import Batch, Fold, Folded, Record
 from projections.adapters.faust_metrics import PartitionMetrics
+from projections.adapters.faust_producing import send
 from schemas.distributed import Watermark
 from schemas.topics import TABLES, Table, Topics, watermark_key
 
@@ -128,26 +129,12 @@ class Partition:
     ) -> Iterable[Coroutine[Any, Any, int | None]]:
         topics = self._writes.topics
         for name in TABLES:
-            yield self._send(topics.table(name), values[name].items())
+            yield send(self._producer, topics.table(name), self.number, values[name].items())
         if folded.rejected:
             yield self._send_rejected(folded)
         if is_new:
             offsets = {TopicPartition(topics.ledger, self.number): OffsetAndMetadata(self.cursor, "")}
             yield self._producer.send_offsets_to_transaction(offsets, self._writes.group)
-
-    async def _send(self, topic: str, items: Iterable[tuple[bytes, bytes]]) -> int:
-        """Writes records in large batches, waits until they are stored, and returns the offset of the last."""
-        producer, now = self._producer, time.time_ns() // 1_000_000
-        stored: list[Any] = []
-        builder = producer.create_batch()
-        for key, value in items:
-            if builder.append(timestamp=now, key=key, value=value) is None:
-                stored.append(await producer.send_batch(builder, topic, partition=self.number))
-                builder = producer.create_batch()
-                builder.append(timestamp=now, key=key, value=value)
-        stored.append(await producer.send_batch(builder, topic, partition=self.number))
-        last = (await asyncio.gather(*stored))[-1]
-        return int(last.offset) + int(builder.record_count()) - 1
 
     async def _send_rejected(self, folded: Folded) -> None:
         sent = [

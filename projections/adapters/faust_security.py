@@ -7,7 +7,6 @@ import faust
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from ledger.broker import Broker
-from projections.adapters.faust_batch import Foreign
 
 
 def credentials(broker: Broker) -> dict[str, Any]:
@@ -26,12 +25,10 @@ def credentials(broker: Broker) -> dict[str, Any]:
     return {"broker_credentials": said}
 
 
-def client_options(app: Foreign, broker: Broker) -> dict[str, Any]:
-    """Options of an aiokafka client of the same application."""
-    return {
-        "bootstrap_servers": list(broker.servers),
-        **credentials_to_aiokafka_auth(app.conf.broker_credentials, app.conf.ssl_context),
-    }
+def options(broker: Broker) -> dict[str, Any]:
+    """Options of aiokafka's own clients."""
+    said = credentials(broker).get("broker_credentials")
+    return {"bootstrap_servers": list(broker.servers), **credentials_to_aiokafka_auth(said)}
 
 
 def _context(broker: Broker) -> ssl.SSLContext:

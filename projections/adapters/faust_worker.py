@@ -7,7 +7,7 @@ Faust before `build` is called: it reads the program's arguments and the environ
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from ledger.broker import Broker
 from projections.adapters.faust_batch import Folder, Foreign, States
 from projections.adapters.faust_fold import ProductFold
 from projections.adapters.faust_metrics import WorkerMetrics
+from schemas.topics import Topics
 
 if TYPE_CHECKING:
     import faust
@@ -50,10 +51,17 @@ def build(broker: Broker, partitions: int, options: Options | None = None, folde
     with _without_arguments():
         import faust
 
-        from projections.adapters import faust_ownership, faust_partition, faust_security, faust_store, faust_transport
+        from projections.adapters import (
+            faust_ownership,
+            faust_partition,
+            faust_producing,
+            faust_security,
+            faust_store,
+            faust_transport,
+        )
     faust_transport.register()
     faust_store.register()
-    name = options.name or f"{broker.topics.prefix}-worker-v{broker.topics.version}"
+    name = options.name or named(broker.topics)
     app: Foreign = faust.App(name, **_settings(broker, options), **faust_security.credentials(broker))
     schema = faust_transport.BatchSchema(key_type=bytes, value_type=bytes)
     tables = {
@@ -67,7 +75,7 @@ def build(broker: Broker, partitions: int, options: Options | None = None, folde
     metrics = WorkerMetrics()
     ownership = faust_ownership.Ownership(
         app,
-        faust_ownership.Producing(name, faust_security.client_options(app, broker)),
+        faust_producing.Producing(name, faust_security.options(broker)),
         faust_partition.Writes(broker.topics, name, {table: made.data for table, made in tables.items()}),
         folder or ProductFolder(broker.topics.ledger),
         metrics,
@@ -75,6 +83,22 @@ def build(broker: Broker, partitions: int, options: Options | None = None, folde
     app.ownership = ownership
     _add_agent(app, app.topic(broker.topics.ledger, schema=schema, acks=False, partitions=partitions), ownership)
     return Worker(app, metrics)
+
+
+def named(topics: Topics) -> str:
+    """The name of the workers of a ledger: their group, and what their transactional ids begin with."""
+    return f"{topics.prefix}-worker-v{topics.version}"
+
+
+async def rebuild(broker: Broker, ledger: str, topics: Topics, progress: Callable[[int], None]) -> dict[int, int]:
+    """Fills the empty tables of `topics` from the topic `ledger`; returns how far each partition was folded.
+
+    Raises NotALedgerError where they are missing or hold something, UnavailableError.
+    """
+    with _without_arguments():
+        from projections.adapters import faust_producing, faust_rebuild, faust_security
+    producing = faust_producing.Producing(named(topics), faust_security.options(broker))
+    return await faust_rebuild.Rebuild(ledger, topics, producing).run(progress)
 
 
 def _settings(broker: Broker, options: Options) -> dict[str, Any]:

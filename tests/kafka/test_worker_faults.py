@@ -6,13 +6,12 @@ import time
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from ledger.broker import Broker
 from stack.kafka import Kafka
 from stack.processes import wait_until
 from tests.kafka.workers import (
     LONG,
+    MARKS,
     SESSION_S,
     Worker,
     append,
@@ -22,7 +21,7 @@ from tests.kafka.workers import (
     wait_for_all,
 )
 
-pytestmark = pytest.mark.kafka
+pytestmark = MARKS
 
 KILLS = 10
 
@@ -95,8 +94,6 @@ def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path:
     must_be_exact(broker)
 
 
-# kafka-python leaves sockets of a broker that is gone to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_broker_that_is_killed_and_comes_back(own_kafka: Kafka, tmp_path: Path) -> None:
     broker = Broker((own_kafka.address,))
     make_topics(broker)

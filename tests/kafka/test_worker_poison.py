@@ -4,15 +4,14 @@ import base64
 from pathlib import Path
 
 import orjson
-import pytest
 
 from ledger.adapters.kafka_client import producer
 from ledger.broker import Broker
 from schemas.encoding import encode
 from tests.controls import EVENTS
-from tests.kafka.workers import Worker, append, make_topics, must_be_exact, simple_entries, told, wait_for_all
+from tests.kafka.workers import MARKS, Worker, append, make_topics, must_be_exact, simple_entries, told, wait_for_all
 
-pytestmark = pytest.mark.kafka
+pytestmark = MARKS
 
 REVOKED = EVENTS["PreferenceRevoked"]
 GOOD = encode(REVOKED)

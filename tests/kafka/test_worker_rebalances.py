@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from ledger.broker import Broker
 from stack.processes import wait_until
-from tests.kafka.workers import LONG, Worker, append, make_topics, must_be_exact, simple_entries, wait_for_all
+from tests.kafka.workers import LONG, MARKS, Worker, append, make_topics, must_be_exact, simple_entries, wait_for_all
 
-pytestmark = pytest.mark.kafka
+pytestmark = MARKS
 
 
 def test_workers_that_join_and_leave_under_load(broker: Broker, tmp_path: Path) -> None:

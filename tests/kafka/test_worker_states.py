@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import pytest
-
 from ledger.broker import Broker
 from schemas.encoding import encode
 from tests.controls import BARE, EVENTS
-from tests.kafka.workers import Worker, append, entries, make_topics, must_be_exact, tables, wait_for_all
+from tests.kafka.workers import MARKS, Worker, append, entries, make_topics, must_be_exact, tables, wait_for_all
 
-pytestmark = pytest.mark.kafka
+pytestmark = MARKS
 
 
 def test_events_of_every_type_and_nasty_histories_fold_to_the_same_bytes(broker: Broker, tmp_path: Path) -> None:

@@ -4,13 +4,11 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
 from ledger.broker import Broker
 from schemas.topics import TABLES
-from tests.kafka.workers import Worker, append, make_topics, simple_entries, tables, told, wait_for_all
+from tests.kafka.workers import MARKS, Worker, append, make_topics, simple_entries, tables, told, wait_for_all
 
-pytestmark = pytest.mark.kafka
+pytestmark = MARKS
 
 
 def test_watermarks_go_on_where_nothing_happens(broker: Broker, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import orjson
+import pytest
 
 from ledger.adapters.kafka_client import consumer, library, producer
 from ledger.adapters.kafka_topics import KafkaTopics, Layout
@@ -21,6 +22,8 @@ from schemas.topics import TABLES, WATERMARK, partition_of
 from stack.processes import LOOPBACK, Process, free_port, wait_until
 from tests.histories import history
 
+# kafka-python leaves the sockets of connections that broke to the garbage collector.
+MARKS = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 SESSION_S = 6
 """The shortest session that the broker allows."""
 LONG = 60.0
