@@ -9,6 +9,7 @@ from typing import NamedTuple
 from projections.membership import Moment, Move, Spells, spells
 from projections.standing import standing
 from projections.statement import Fields
+from schemas.scope import EVERYTHING
 
 ScopeKey = tuple[str, str, str]
 
@@ -84,9 +85,9 @@ def account(parts: Sequence[Fields]) -> Account:
 
 
 def scope_key(entry: Fields) -> ScopeKey:
-    """Brand, channel and purpose that an entry is about."""
-    scope = entry["scope"]
-    return scope["brand"], scope["channel"], scope["purpose"]
+    """Brand, channel and purpose that an entry is about; a path that another writer left out is everything."""
+    said = entry["scope"].get
+    return said("brand", EVERYTHING), said("channel", EVERYTHING), said("purpose", EVERYTHING)
 
 
 def moment(entry: Fields, partition: int) -> Moment:

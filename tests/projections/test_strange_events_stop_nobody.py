@@ -74,3 +74,14 @@ def test_the_usual_events_do_change_the_answers() -> None:
     subjects = {OPERATOR_POLICY, OPERATOR_PROCEDURES, OPERATOR_SENDERS, OPERATOR_TRAFFIC}
     assert {recorded.key for recorded in told().read(0)} == subjects
     assert answers(told()) != answers(MemoryLog())
+
+
+@pytest.mark.parametrize("type_", ["PreferenceRevoked", "TrafficHalted"])
+@pytest.mark.parametrize("said", [{}, {"purpose": "marketing"}, {"channel": "sms"}])
+def test_a_path_that_another_writer_left_out_of_a_scope_is_everything(type_: str, said: dict[str, str]) -> None:
+    full = {"brand": "*", "channel": "*", "purpose": "*"} | said
+    subject = {"subject": controls.NUMBER_REF, "kind": "number"} if type_ == "PreferenceRevoked" else {}
+    event = orjson.loads(encode(controls.BARE[type_])) | {"event_id": controls.event_id(500)} | subject
+    short, whole = (answers(told(orjson.dumps(event | {"scope": scope}))) for scope in (said, full))
+    assert short == whole
+    assert short != answers(told())
