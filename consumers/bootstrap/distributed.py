@@ -17,6 +17,7 @@ from projections.log_view import LogView
 from projections.past import PastOfView
 from projections.reading import read
 from projections.view import Store
+from schemas.encoding import UnreadableEvent
 from schemas.events import OPERATOR_LEDGER
 from schemas.topics import partition_of
 
@@ -118,7 +119,10 @@ def _check(ledger: Ledger) -> None:
             f"the topic {ledger.settings.broker().topics.ledger} holds no ledger yet: run prefledger topics create, or "
             "prefledger move to fill it from another"
         )
-    check_opening(read(first.value), ledger.references)
+    try:
+        check_opening(read(first.value), ledger.references)
+    except UnreadableEvent as error:
+        raise NotALedgerError(f"the first entry of {first.key} is {error}; it is not a preference ledger") from error
 
 
 def _people(ledger: Ledger) -> KafkaPeople:
