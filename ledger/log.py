@@ -76,12 +76,15 @@ class Log(Protocol):
         ...
 
     def append(self, entries: Sequence[Entry]) -> list[Outcome]:
-        """Stores the entries in order, in one atomic step, and returns what became of each, in order.
+        """Stores the entries in order and returns what became of each, in order.
 
-        Returns only when they are durable; after a crash before it returned, all of them are there or none.
+        Returns only when all of them are durable. On one machine they are stored in one atomic step: after a crash
+        before it returned, all of them are there or none. A log of several machines may leave some of them: those of
+        one partition in order, and the first before the others, so that of an opt-out that reaches accounts the
+        accounts are there first; a retry with the same claims completes it.
         An entry may duplicate one before it in the same call. `recorded_at` is the log's own clock and never
         runs backwards within a partition. Waits its turn when another thread or process is writing.
-        Raises UnavailableError (NoRoomError for a full disk) when nothing was stored and the caller may repeat.
+        Raises UnavailableError (NoRoomError for a full disk) when nothing was acknowledged and the caller may repeat.
         """
         ...
 
@@ -112,7 +115,11 @@ class Log(Protocol):
         ...
 
     def find(self, event_id: str) -> Recorded | None:
-        """The entry of that event id, or None."""
+        """The entry of that event id, or None.
+
+        Writers of several machines may race and leave one event in the log twice (the same key, claim and content):
+        of such a repetition, which counts nowhere, the first is given.
+        """
         ...
 
     def ends(self) -> dict[int, int]:

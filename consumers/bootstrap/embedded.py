@@ -16,8 +16,6 @@ from projections.past import PastOfView
 from projections.view import Store
 from schemas.events import OPERATOR_LEDGER
 
-_secret = secret_of
-
 
 def open_embedded(settings: Settings, even_if_moved: bool = False) -> Ledger:
     """Opens the embedded ledger, making it on first use; one that was moved elsewhere only if that is wanted.

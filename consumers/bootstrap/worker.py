@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import generate_latest
 
-from ledger.adapters.kafka_client import consumer, library, speaking
+from ledger.adapters.kafka_client import consumer, explained, library
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
@@ -162,7 +162,7 @@ def rebuild_tables(broker: Broker, version: int, progress: Callable[[int], None]
 
 
 def _has_entries(broker: Broker) -> bool:
-    with speaking(broker, "looking at the ledger"):
+    with explained(broker, "look at the ledger"):
         reading = consumer(broker)
         try:
             partitions = reading.partitions_for_topic(broker.topics.ledger) or ()

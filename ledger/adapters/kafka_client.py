@@ -96,9 +96,6 @@ def explained(broker: Broker, wish: str) -> Iterator[None]:
         raise UnavailableError(f"the broker {broker.name} cannot be reached to {wish}: {error}") from error
 
 
-speaking = explained
-
-
 def said_of(error: Exception, broker: Broker, wish: str) -> LedgerError | InputError:
     """What one of kafka-python's errors means, and what to do about it."""
     errors = library().errors
