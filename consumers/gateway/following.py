@@ -37,6 +37,7 @@ class Follower:
         self.positions: dict[Place, int] = {}
         """For each place an offset of its topic before which the copy has everything."""
         self._joins = [Join() for _ in range(partitions)]
+        self._reference: dict[int, list[Fields]] = {}
         self._report = report
 
     # --- until the ends are passed
@@ -44,7 +45,9 @@ class Follower:
     def pass_by(self, batches: Batches, spill: Spill | None = None) -> None:
         """Takes parts as they come, so that nothing can be claimed of them. `spill` takes what is no reference data."""
         for place, records in batches:
-            if spill is None or place.table == "reference":
+            if place.table == "reference":
+                self._pass_reference(place, records)
+            elif spill is None:
                 self._pass(place, records)
             else:
                 self._spill(place, records, spill)
@@ -59,8 +62,17 @@ class Follower:
                 parts.append(said)
         for start in range(0, len(parts), CHUNK):
             self._apply(parts[start : start + CHUNK], {})
-        if place.table == "reference":  # all that is decided meanwhile is decided from these
-            self._apply([], {place.partition: max(join.mark("reference"), 0)})
+
+    def _pass_reference(self, place: Place, records: Iterable[Record]) -> None:
+        """All that is decided meanwhile is decided from these: so they are taken in whole steps from the beginning."""
+        waiting = self._reference.setdefault(place.partition, [])
+        for _record, said in self._said(place, records):
+            if isinstance(said, Watermark):
+                self._joins[place.partition].marked("reference", said.offset)
+                self._apply(waiting, {place.partition: said.offset})
+                waiting.clear()
+            else:
+                waiting.append(said)
 
     def _spill(self, place: Place, records: Iterable[Record], spill: Spill) -> None:
         join = self._joins[place.partition]
@@ -84,6 +96,8 @@ class Follower:
         self.positions = dict(positions)
         for partition, join in enumerate(self._joins):
             join.begin({place.table: at for place, at in positions.items() if place.partition == partition})
+            for part in self._reference.pop(partition, []):
+                join.add("reference", part)
         self._step(range(len(self._joins)))
 
     # --- from then on

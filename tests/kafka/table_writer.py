@@ -182,7 +182,7 @@ class TableWriter:
         self._worker.send(topic, key=key.encode(), value=value, partition=partition)
 
     @contextmanager
-    def working(self) -> Iterator[None]:
+    def working(self, batch: int = 40) -> Iterator[None]:
         """Folds some ten times a second meanwhile."""
         stopping = threading.Event()
         failed: list[Any] = []
@@ -190,7 +190,7 @@ class TableWriter:
         def work() -> None:
             try:
                 while not stopping.wait(0.05):
-                    self.fold()
+                    self.fold(batch)
             except Exception as error:
                 failed.append(error)
 

@@ -87,6 +87,8 @@ class Following:
         written: list[tuple[Place, list[Record]]] = [
             (Place(table, 0), [Written(key.encode(), value)]) for table, key, value in records
         ]
+        mark = orjson.dumps({"partition": 0, "offset": 1, "recorded_at": 1})
+        written.append((REFERENCE, [Written(watermark_key(0).encode(), mark)]))
         self.follower.pass_by(written)
 
     def reason(self, contact: str, purpose: str = "service") -> str:
