@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from copy import copy
 from pathlib import Path
 
@@ -19,13 +20,13 @@ from ledger.adapters.group_commit import Answer, GroupCommit, Take
 from ledger.adapters.kafka_append import KafkaAppend, Sent
 from ledger.adapters.kafka_catch_up import BehindError, behind, is_behind, read_up_to
 from ledger.adapters.kafka_client import TIMEOUT
-from ledger.adapters.kafka_mirror import KafkaMirror
+from ledger.adapters.kafka_mirror import Fetched, KafkaMirror
 from ledger.adapters.kafka_plan import Plan
 from ledger.adapters.kafka_room import Room
 from ledger.adapters.kafka_source import KafkaSource
 from ledger.broker import Broker
 from ledger.errors import NotALedgerError, UnavailableError
-from ledger.log import Entry, Outcome, Recorded
+from ledger.log import Entry, Outcome, Position, Recorded
 from schemas.topics import partition_of
 
 APPEND_PATIENCE = 1.0
@@ -51,7 +52,7 @@ class KafkaLog:
         self._patience: float | None = None
         self._timeout = timeout
         self._mirror = KafkaMirror(path, broker.topics.ledger, topic_id)
-        self._source = KafkaSource(broker, broker.topics.ledger, partitions)
+        self._source = KafkaSource(broker, broker.topics.ledger, range(partitions))
         self._append = KafkaAppend(broker, timeout)
         self._room = Room(timeout)
         self._reading = threading.Lock()
@@ -123,10 +124,14 @@ class KafkaLog:
         return self._mirror.of_subject(key)
 
     def first_of(self, partition: int) -> Recorded | None:
-        """The first entry of a partition, for which the rest need not have been read; None if there is none yet."""
-        if self.ends()[partition]:
-            self._catch_up({partition: 1}, self._patience)
-        return next(self._mirror.read(partition, 0, 1), None)
+        """The first entry of a partition, without reading the others; None if there is none yet."""
+        if self._mirror.reached().get(partition):
+            return next(self._mirror.read(partition, 0, 1), None)
+        with closing(KafkaSource(self._broker, self._broker.topics.ledger, [partition])) as source:
+            found: list[Fetched] = []
+            read_up_to({partition: min(1, source.ends()[partition])}, source, lambda: _reached(found), found.extend)
+        raw = found[0].records[0] if found else None
+        return raw and Recorded(Position(partition, raw.offset), raw.timestamp, raw.key, raw.value)
 
     def find(self, event_id: str) -> Recorded | None:
         """See the port."""
@@ -171,6 +176,10 @@ class KafkaLog:
         self._append.close()
         self._source.close()
         self._mirror.close()
+
+
+def _reached(fetched: Sequence[Fetched]) -> dict[int, int]:
+    return {part.partition: part.end for part in fetched}
 
 
 def _ends_of(sent: Sequence[Sent]) -> dict[int, int]:

@@ -45,7 +45,7 @@ class KafkaMove:
 
     def held(self) -> Iterator[Recorded]:
         """What the topic holds now, each partition in its order. Raises UnavailableError."""
-        with closing(KafkaSource(self._broker, self._topic, self.partitions)) as source:
+        with closing(KafkaSource(self._broker, self._topic, range(self.partitions))) as source:
             ends = source.ends()
             reached = dict.fromkeys(ends, 0)
             silent = 0

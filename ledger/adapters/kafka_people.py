@@ -7,10 +7,10 @@ once, in every other one as soon as that is asked the next time.
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ledger.adapters.kafka_catch_up import BehindError, is_behind, read_up_to
+from ledger.adapters.kafka_catch_up import BehindError, behind, is_behind, read_up_to
 from ledger.adapters.kafka_client import TIMEOUT
 from ledger.adapters.kafka_mirror import Fetched
 from ledger.adapters.kafka_source import KafkaSource
@@ -45,10 +45,11 @@ class KafkaPeople:
         self._mirror = PeopleMirror(path, key, topic_ids)
         # One process at a time, from fetching to adding: an old tombstone must not come after a newer identity.
         self._reading = Turnstile(Path(f"{path}.reading"), READING_PATIENCE)
+        self._hasty = Turnstile(Path(f"{path}.reading"), KEEP_PATIENCE)
         self._writer = KafkaWriter(broker, "keep identities and evidence", timeout)
         self._ids = topic_ids
-        self._identities = KafkaSource(broker, topics.identities, partitions)
-        self._evidence = KafkaSource(broker, topics.evidence, partitions)
+        self._identities = KafkaSource(broker, topics.identities, range(partitions))
+        self._evidence = KafkaSource(broker, topics.evidence, range(partitions))
 
     def begin(self) -> None:
         """Writes what tells a wrong secret. Raises WrongSecretError if another secret was first."""
@@ -142,6 +143,7 @@ class KafkaPeople:
         self._identities.close()
         self._evidence.close()
         self._reading.close()
+        self._hasty.close()
         self._mirror.close()
 
     def _catch_up(self, patience: float | None = None) -> None:
@@ -163,9 +165,18 @@ class KafkaPeople:
                 left_over.update(read_into(self._mirror, self._topics, topic_id, source.name, _cut(part, ends)))
 
         if is_behind(reached, ends):
-            with self._reading.held():
+            with self._turn(patience, source.name):
                 read_up_to(ends, source, reached, add, patience)
         return left_over
+
+    @contextmanager
+    def _turn(self, patience: float | None, name: str) -> Iterator[None]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context((self._reading if patience is None else self._hasty).held())
+            except UnavailableError as error:
+                raise behind(name, patience) from error
+            yield
 
     def _tidy(self, left_over: LeftOver) -> None:
         """Removes what somebody wrote who did not know yet that the person was erased."""

@@ -1,7 +1,7 @@
 """Reading one topic from given offsets, partition by partition: where it ends, and what comes next."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ledger.adapters.kafka_client import Client, consumer, explained, library
 from ledger.adapters.kafka_mirror import Fetched, Raw
@@ -15,10 +15,10 @@ TIMEOUT_MS = 10_000
 class KafkaSource:
     """A topic to be read. Safe to use from many threads; one reads at a time. Connects when it is first asked."""
 
-    def __init__(self, broker: Broker, topic: str, partitions: int) -> None:
+    def __init__(self, broker: Broker, topic: str, partitions: Iterable[int]) -> None:
         self._broker = broker
         self.name = self._topic = topic
-        self._partitions = range(partitions)
+        self._partitions = tuple(partitions)
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._at: dict[int, int] = {}

@@ -97,8 +97,10 @@ class KafkaWriter:
         with self._lock:
             if self._producer is client:
                 self._producer = None
-        with suppress(library().errors.KafkaError):
+        try:
             client.close(0)
+        except library().errors.KafkaError:  # other threads wait for theirs: they are told, and repeat
+            client._sender.force_close()
 
     def close(self) -> None:
         """Lets go of the broker. Repeatable."""

@@ -121,7 +121,7 @@ def test_each_entry_says_where_it_stood_and_keeps_its_time(embedded: Settings, b
         old = everything(ledger.log)
     to = topics_for(embedded, broker_address)
     move(embedded, to, lambda _entries: None)
-    with closing(KafkaSource(to.broker(), to.broker().topics.ledger, 3)) as source:
+    with closing(KafkaSource(to.broker(), to.broker().topics.ledger, range(3))) as source:
         reached: dict[int, int] = {}
         raws = []
         while sum(reached.values()) < len(old):
@@ -160,7 +160,7 @@ def test_a_move_that_is_killed_is_run_again_to_its_end(embedded: Settings, broke
     chance = random.Random()
     for _time in range(KILLS):
         with Process("move", command, tmp_path / "move.log", environment) as process:
-            with closing(KafkaSource(to.broker(), to.broker().topics.ledger, 3)) as source:
+            with closing(KafkaSource(to.broker(), to.broker().topics.ledger, range(3))) as source:
                 before = sum(source.ends().values())
                 wait_until(
                     lambda p=process, s=source, n=before: p.code is not None or sum(s.ends().values()) > n, 60, "x"
