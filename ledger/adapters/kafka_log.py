@@ -21,7 +21,7 @@ from ledger.adapters.kafka_append import KafkaAppend, Sent
 from ledger.adapters.kafka_catch_up import BehindError, behind, is_behind, read_up_to
 from ledger.adapters.kafka_client import TIMEOUT
 from ledger.adapters.kafka_mirror import Fetched, KafkaMirror
-from ledger.adapters.kafka_plan import Plan
+from ledger.adapters.kafka_plan import Plan, as_read
 from ledger.adapters.kafka_room import Room
 from ledger.adapters.kafka_source import KafkaSource
 from ledger.broker import Broker
@@ -100,6 +100,7 @@ class KafkaLog:
         plan = Plan(self._mirror, calls)
         sent = self._append.append_all(plan.to_write)
         try:
+            self._mirror.add(as_read(plan.to_write, sent))
             self._catch_up(_ends_of(sent), self._timeout)
         except UnavailableError:
             return plan.unsettled(sent)
@@ -143,8 +144,9 @@ class KafkaLog:
 
     def ends(self) -> dict[int, int]:
         """See the port."""
+        read = self._mirror.reached()  # before the broker is asked: others go on writing
         ends = self._source.ends()
-        for partition, reached in self._mirror.reached().items():
+        for partition, reached in read.items():
             if reached > ends.get(partition, 0):
                 raise NotALedgerError(
                     f"partition {partition} of {self._broker.topics.ledger} ends at {ends.get(partition, 0)}, but this "

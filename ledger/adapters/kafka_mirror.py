@@ -76,7 +76,7 @@ class Fetched(NamedTuple):
     partition: int
     start: int
     end: int
-    records: Sequence[Raw]
+    records: list[Raw]
 
 
 def place_of(position: Position) -> int:

@@ -4,15 +4,16 @@ first. Uses the mirror's own fold, so that a plan and what the mirror makes of i
 
 from collections.abc import Mapping, Sequence
 from itertools import count
+from operator import itemgetter
 from typing import NamedTuple
 
 from ledger.adapters.group_commit import Answer
 from ledger.adapters.kafka_append import Sent
-from ledger.adapters.kafka_entry import Facts
-from ledger.adapters.kafka_mirror import KafkaMirror, place_of
+from ledger.adapters.kafka_entry import Facts, headers_of
+from ledger.adapters.kafka_mirror import Fetched, KafkaMirror, Raw, place_of
 from ledger.adapters.mirror_fold import Fold, Read
 from ledger.errors import UnavailableError
-from ledger.log import Appended, Conflict, Duplicate, Entry, Outcome, Recorded
+from ledger.log import Appended, Conflict, Duplicate, Entry, Outcome, Position, Recorded
 
 TENTATIVE = 1 << 62
 """Places from here on are of entries that are yet to be written."""
@@ -84,6 +85,24 @@ class Plan:
             for index, _entry in enumerate(entries):
                 written[next(places)] = of_call if isinstance(of_call, Exception) else of_call[index]
         return written
+
+
+def as_read(calls: Sequence[Sequence[Entry]], sent: Sequence[Sent]) -> list[Fetched]:
+    """What was written, as the topic will give it: where nobody else wrote in between, it need not be fetched."""
+    stored: list[tuple[Position, int, Entry]] = []
+    for entries, of_call in zip(calls, sent, strict=True):
+        if isinstance(of_call, list):
+            stored += [(*found, entry) for found, entry in zip(of_call, entries, strict=True)]
+    stored.sort(key=itemgetter(0))
+    runs: list[Fetched] = []
+    for (partition, offset), timestamp, entry in stored:
+        raw = Raw(offset, timestamp, entry.key, entry.value, headers_of(entry))
+        if runs and (runs[-1].partition, runs[-1].end) == (partition, offset):
+            runs[-1] = runs[-1]._replace(end=offset + 1)
+            runs[-1].records.append(raw)
+        else:
+            runs.append(Fetched(partition, offset, offset + 1, [raw]))
+    return runs
 
 
 def _answer(

@@ -50,6 +50,22 @@ def test_of_two_machines_that_claim_the_same_at_once_exactly_one_is_first(place:
             assert sorted(kinds(outcomes)) == ["Appended", "Duplicate"]
 
 
+def test_several_processes_of_one_machine_share_its_mirror(place: Place) -> None:
+    with closing(place.log("shared")) as one, closing(place.log("shared")) as other:
+        batches = [[[entry(), entry()] for _call in range(15)] for _thread in range(4)]
+
+        def append(log: KafkaLog, calls: list[list[Entry]]) -> None:
+            for call in calls:
+                assert kinds(log.append(call)) == ["Appended"] * 2
+
+        run_together([partial(append, (one, other)[index % 2], calls) for index, calls in enumerate(batches)])
+        entries = [made for calls in batches for call in calls for made in call]
+        for log in (one, other):
+            assert all(log.find(made.event_id) for made in entries)
+            read = [found for partition in range(3) for found in log.read(partition)]
+            assert len({found.position for found in read}) == len(read) >= len(entries)
+
+
 def test_a_repetition_that_a_race_left_in_the_log_is_answered_with_the_first(place: Place) -> None:
     with closing(place.log("left")) as left, closing(KafkaAppend(place.broker)) as blind:
         first = entry(value=b"first")
