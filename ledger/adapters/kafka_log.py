@@ -143,7 +143,13 @@ class KafkaLog:
         return found
 
     def ends(self) -> dict[int, int]:
-        """See the port."""
+        """See the port. Raises NotALedgerError if the topic has lost entries."""
+        ends = self._ends()
+        if self._patience is not None:
+            self._catch_up(ends, self._patience)
+        return ends
+
+    def _ends(self) -> dict[int, int]:
         read = self._mirror.reached()  # before the broker is asked: others go on writing
         ends = self._source.ends()
         for partition, reached in read.items():
@@ -152,12 +158,10 @@ class KafkaLog:
                     f"partition {partition} of {self._broker.topics.ledger} ends at {ends.get(partition, 0)}, but this "
                     f"machine has read it up to {reached}: the broker has lost entries; restore the topic"
                 )
-        if self._patience is not None:
-            self._catch_up(ends, self._patience)
         return ends
 
     def _be_fresh(self, patience: float | None) -> None:
-        self._catch_up(self._source.ends(), patience)
+        self._catch_up(self._ends(), patience)
 
     def _catch_up(self, ends: Mapping[int, int], patience: float | None) -> None:
         """Reads the topic into the mirror up to `ends`, for up to `patience` seconds. What was read stays."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from ledger.adapters.kafka_log import KafkaLog
-from tests.contracts.log import LogContract
+from ledger.adapters.kafka_mirror import Fetched, Raw
+from ledger.errors import NotALedgerError
+from tests.contracts.log import LogContract, entry
 from tests.kafka.kafka_logs import Place, new_place
 
 pytestmark = pytest.mark.kafka
@@ -36,3 +39,15 @@ class TestFivePartitions(OnKafka):
     """With five."""
 
     PARTITIONS = 5
+
+
+def test_a_topic_that_ends_before_what_this_machine_has_read_has_lost_entries(
+    broker_address: str, tmp_path: Path
+) -> None:
+    place = new_place(broker_address, tmp_path)
+    with closing(place.log()) as log:
+        log._mirror.add([Fetched(0, 0, 1, [Raw(0, 1_000, "ab" * 16, b"acknowledged once", ())])])
+        with pytest.raises(NotALedgerError, match="has lost entries"):
+            log.ends()
+        with pytest.raises(NotALedgerError, match="has lost entries"):
+            log.append([entry()])
