@@ -31,6 +31,9 @@ class Settings(BaseSettings):
         "preferences", pattern=r"^[a-z0-9-]{1,64}$", description="What the names of all topics begin with."
     )
     topics_version: int = Field(1, ge=1, description="Version of the ledger's topics; another number of partitions.")
+    kafka_timeout_s: float = Field(
+        12, ge=1, description="Seconds until something that the broker has not acknowledged is given up."
+    )
     kafka_security_protocol: Protocol = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; for every client."
     )

@@ -89,7 +89,7 @@ def _assembled(settings: Settings, broker: Broker, there: dict[str, Described], 
         identities, evidence = there[broker.topics.identities], there[broker.topics.evidence]
         people = KafkaPeople(
             broker, settings.people_mirror_path, references.derived_key("people"), identities.partitions,
-            (identities.topic_id, evidence.topic_id),
+            (identities.topic_id, evidence.topic_id), settings.kafka_timeout_s,
         )  # fmt: skip
         stack.callback(people.close)
         recorder = Recorder(log, people, references, PastOfView(lambda: LogView(log.within(PAST_PATIENCE))))
@@ -105,7 +105,7 @@ def _assembled(settings: Settings, broker: Broker, there: dict[str, Described], 
 
 def _log(settings: Settings, broker: Broker, there: dict[str, Described]) -> KafkaLog:
     topic = there[broker.topics.ledger]
-    return KafkaLog(broker, settings.mirror_path, topic.partitions, topic.topic_id)
+    return KafkaLog(broker, settings.mirror_path, topic.partitions, topic.topic_id, settings.kafka_timeout_s)
 
 
 def _check(ledger: Ledger) -> None:

@@ -1,13 +1,17 @@
 """A ledger on Kafka opens where its topics, its settings and its secret are right, and says what is wrong elsewhere."""
 
+import subprocess
+import sys
 import uuid
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 
 from consumers.bootstrap import open_ledger
 from consumers.bootstrap.distributed import Layout, described, make_topics
+from consumers.cli.main import run
 from consumers.doctor import examine
 from consumers.replay import replay
 from consumers.settings import Settings
@@ -16,6 +20,7 @@ from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.errors import NotALedgerError, RefusedError, WrongSecretError
 from ledger.record import system_clock
 from ledger.requests import Origin, Revoke
+from stack.processes import free_port
 from tests.contracts.log import entry
 from tests.ledger.door import NUMBER
 
@@ -112,3 +117,24 @@ def test_one_broker_cannot_hold_three_copies_and_partitions_cannot_change(settin
     make_topics(settings, LAYOUT, empty=True)
     with pytest.raises(RefusedError, match="cannot be changed"):
         make_topics(settings, Layout(partitions=5, replication_factor=1))
+
+
+def test_the_commands_work_as_on_a_file_and_say_when_the_broker_is_away(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setenv("PREFLEDGER_HOME", str(settings.home))
+    monkeypatch.setenv("PREFLEDGER_LEDGER_URL", settings.ledger_url)
+    monkeypatch.setenv("PREFLEDGER_TOPICS_PREFIX", settings.topics_prefix)
+    assert run(["topics", "create", "--replication-factor", "1", "--partitions", "2"]) == 0
+    assert run(["topics", "describe", "--json"]) == 0
+    assert run(["revoke", "+14165550123", "--idempotency-key", "k", "--json"]) == 0
+    assert run(["revoke", "+14165550123", "--idempotency-key", "k", "--json"]) == 0
+    first, again = [orjson.loads(line) for line in capsysbinary.readouterr().out.splitlines()[-2:]]
+    assert (first["event_id"], first["duplicate"], again["duplicate"]) == (again["event_id"], False, True)
+    assert run(["decide", "+14165550123", "--channel", "sms", "--purpose", "marketing.offers"]) == 1
+    assert run(["backup", str(settings.home / "backup.tar")]) == 2
+    monkeypatch.setenv("PREFLEDGER_LEDGER_URL", f"kafka://127.0.0.1:{free_port()}")
+    command = [sys.executable, "-m", "consumers.cli.main", "revoke", "+14165550123"]
+    away = subprocess.run(command, check=False, capture_output=True)
+    assert away.returncode == 3
+    assert b"nothing was acknowledged" in away.stderr
