@@ -1,8 +1,9 @@
 """Takes what the tables say into the copy: as it comes until their ends are passed, then in whole steps."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from consumers.gateway.joining import Join
+from consumers.gateway.joining import Join, Step
 from consumers.gateway.loading import Spill
 from consumers.gateway.ports import Place, Record
 from consumers.gateway.reading import FAULTS, Unreadable, held, read
@@ -12,11 +13,21 @@ from projections import history
 from projections.statement import Fields
 from schemas.distributed import Watermark
 from schemas.events import OPERATOR_GATEWAYS, OPERATOR_LEDGER
+from schemas.topics import Table
 
 CHUNK = 200
 """How many parts are taken at once, where the steps are that small: a decision waits for one of them at most."""
+READ_ON: Final[tuple[Table, Table]] = ("by-number", "by-account")
+"""The reference table is read from its beginning, whatever a snapshot says."""
 Batches = Sequence[tuple[Place, Sequence[Record]]]
 Report = Callable[[Place, Record | None, Unreadable], None]
+
+
+class Reached(NamedTuple):
+    """How far a partition of the ledger is taken, and where each table's topic goes on after that."""
+
+    offset: int
+    ends: Mapping[Table, int]
 
 
 class Follower:
@@ -34,8 +45,8 @@ class Follower:
         self.taken = 0
         self.recorded_at = 0
         """The latest time that the ledger gave an entry, as far as the tables say: its clock is there at least."""
-        self.positions: dict[Place, int] = {}
-        """For each place an offset of its topic before which the copy has everything."""
+        self.reached: dict[int, Reached] = {}
+        """For each partition what the copy has taken, once it has taken it."""
         self._joins = [Join() for _ in range(partitions)]
         self._reference: dict[int, list[Fields]] = {}
         self._report = report
@@ -90,10 +101,15 @@ class Follower:
         """How far the reference table has come in a partition of the ledger; -1 where nothing was said of it."""
         return self._joins[partition].mark("reference")
 
+    def begins_at(self, marks: Mapping[int, int]) -> None:
+        """The copy has everything before these offsets, and is read on from where they were written."""
+        for partition, offset in marks.items():
+            for table in READ_ON:
+                self._joins[partition].marked(table, offset)
+
     def begin(self, replica: Replica, positions: Mapping[Place, int]) -> None:
         """All ends are passed, and `replica` has what was read: from now on `take` is called."""
         self.replica = replica
-        self.positions = dict(positions)
         for partition, join in enumerate(self._joins):
             join.begin({place.table: at for place, at in positions.items() if place.partition == partition})
             for part in self._reference.pop(partition, []):
@@ -114,23 +130,25 @@ class Follower:
         return self._step(sorted({place.partition for place, _ in batches}))
 
     def _step(self, partitions: Iterable[int]) -> bool:
-        parts: list[Fields] = []
-        marks: dict[int, int] = {}
+        waiting: dict[int, Step] = {}
         was_new = False
         for partition in partitions:
             step = self._joins[partition].step()
             if step is None:
                 continue
             was_new = True
-            parts += step.parts
-            marks[partition] = step.offset
-            if len(parts) >= CHUNK:
-                self._apply(parts, marks)
-                parts, marks = [], {}
-            self.positions |= {Place(table, partition): end for table, end in step.ends.items()}
-        if marks:
-            self._apply(parts, marks)
+            waiting[partition] = step
+            if sum(len(each.parts) for each in waiting.values()) >= CHUNK:
+                self._apply_steps(waiting)
+                waiting = {}
+        self._apply_steps(waiting)
         return was_new
+
+    def _apply_steps(self, steps: Mapping[int, Step]) -> None:
+        if steps:
+            parts = [part for step in steps.values() for part in step.parts]
+            self._apply(parts, {partition: step.offset for partition, step in steps.items()})
+            self.reached |= {partition: Reached(step.offset, step.ends) for partition, step in steps.items()}
 
     @property
     def is_whole(self) -> bool:

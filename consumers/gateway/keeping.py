@@ -149,7 +149,7 @@ class Keeper:
 
     def _catch_up(self, feed: Feed, follower: Follower, begun: dict[Place, int], is_known: Callable[[], bool]) -> None:
         ends, beginnings = feed.ends(), feed.beginnings()
-        kept = self._kept(ends, beginnings) if self._is_whole else None
+        kept = self._kept(follower, ends, beginnings) if self._is_whole else None
         positions = (kept or beginnings) | begun
         feed.follow(positions)
         if kept is None:
@@ -161,11 +161,14 @@ class Keeper:
         follower.begin(self.replica, {place: feed.position(place) for place in ends})
         self._is_whole = True
 
-    def _kept(self, ends: Mapping[Place, int], beginnings: Mapping[Place, int]) -> dict[Place, int] | None:
+    def _kept(
+        self, follower: Follower, ends: Mapping[Place, int], beginnings: Mapping[Place, int]
+    ) -> dict[Place, int] | None:
         """From where the copy that there is goes on. Raises SnapshotError where its topics are not these."""
-        noted = self.replica.notes["positions"]
+        noted = self.replica.notes.get("positions", {})
         kept = {place: int(noted.get(f"{place.table}/{place.partition}", -1)) for place in ends}
         if all(beginnings[place] <= at <= ends[place] for place, at in kept.items()):
+            follower.begins_at({int(partition): at for partition, at in self.replica.notes["marks"].items()})
             return kept
         raise SnapshotError(f"{self.snapshots.path} is of other topics; the copy is loaded from these")
 
@@ -215,7 +218,8 @@ class Keeper:
                 if batches:
                     self._take(follower, batches)
         finally:
-            self.replica.notes = self.notes()
+            if follower.is_whole:
+                self.replica.notes = self.notes()
 
     def _take(self, follower: Follower, batches: Batches) -> None:
         as_of = self.replica.current_as_of
@@ -233,9 +237,12 @@ class Keeper:
 
     def notes(self) -> dict[str, Any]:
         """What a snapshot says besides the states; to be taken before it, so that it never says too much."""
-        positions = self.follower.positions if self.follower else {}
+        reached = dict(self.follower.reached) if self.follower else {}
         return {
             "ledger_id": self.ledger_id,
             "saved_at": time.time_ns() // 1_000_000,
-            "positions": {f"{place.table}/{place.partition}": at for place, at in positions.items()},
+            "marks": {str(partition): each.offset for partition, each in reached.items()},
+            "positions": {
+                f"{table}/{partition}": end for partition, each in reached.items() for table, end in each.ends.items()
+            },
         }

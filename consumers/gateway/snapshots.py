@@ -56,7 +56,7 @@ class Snapshots:
             replica = Replica.open(self.path, self._fingerprint)
         except FileNotFoundError:
             return None
-        if not replica.notes.get("positions"):
+        if not (replica.notes.get("positions") and replica.notes.get("marks")):
             raise SnapshotError(f"{self.path} is no gateway's snapshot; the copy is loaded from the topics")
         return replica
 

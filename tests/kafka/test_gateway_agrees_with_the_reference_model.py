@@ -27,7 +27,7 @@ from tests.reference_model import Fact, Message, answer
 pytestmark = pytest.mark.kafka
 LONG = 60.0
 LAG = {**AT_ONCE, "min.compaction.lag.ms": "8000", "max.compaction.lag.ms": "8000"}
-"""What is older than eight seconds is compacted whenever the broker looks; no gateway of this test is that far behind."""
+"""What is older than eight seconds is compacted whenever the broker looks; no gateway here is that far behind."""
 
 
 class Asked(NamedTuple):
@@ -56,6 +56,11 @@ class Asking:
         finally:
             stopping.set()
             thread.join()
+
+    def must_go_on(self, more: int) -> None:
+        """Waits for so many answers."""
+        count = len(self.answers) + more
+        wait_until(lambda: len(self.answers) > count, LONG, "it is asked")
 
     def _ask(self, asked: Gateway, stopping: threading.Event) -> None:
         while not stopping.wait(0.005):
@@ -120,20 +125,14 @@ def test_whatever_happens_every_answer_is_the_models_at_its_watermark(
                 asked.wait_until_current(LONG)
                 for each in range(start, start + 30, 5):
                     past = ledger.say(events[each : each + 5])
-                    if rng.random() < 0.3:
-                        watermark = asked.running.replica.watermark
-                        wait_until(
-                            lambda past=past: all(watermark().get(p, 0) >= at for p, at in past.items()),
-                            LONG,
-                            "it has them",
-                        )  # type: ignore[misc]  # noqa: E501
-                ends = past
-                wait_until(
-                    lambda: all(asked.running.replica.watermark().get(p, 0) >= at for p, at in ends.items()),
-                    LONG,
-                    "it has all",
-                )  # noqa: E501
-                count = len(asking.answers)
-                wait_until(lambda: len(asking.answers) > count + 30, LONG, "it is asked about all of them")
+                    if rng.random() < 0.3 or each == start + 25:
+                        must_apply(asked, past)
+                asking.must_go_on(30)
         facts = facts_of(ledger)
     assert must_agree(facts, asking.answers) > 100
+
+
+def must_apply(asked: Gateway, past: dict[int, int]) -> None:
+    """Waits until a gateway has it."""
+    reached = asked.running.replica.watermark
+    wait_until(lambda: all(reached().get(each, 0) >= at for each, at in past.items()), LONG, "it has them")

@@ -5,7 +5,8 @@ import http.client
 import signal
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -25,6 +26,15 @@ from tests.kafka.table_writer import SHORT, TableWriter
 pytestmark = pytest.mark.kafka
 LONG = 60.0
 OTHER = "+33612345678"
+
+
+@pytest.fixture
+def refused_connections() -> Iterator[None]:
+    """kafka-python leaves their sockets to the garbage collector; they are not to be the next test's matter."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def reason(port: int, purpose: str = "marketing.offers") -> str | None:
@@ -138,7 +148,8 @@ def test_a_ledger_of_another_secret_ends_the_gateway(broker: Broker, tmp_path: P
         assert (offers(asked), codes(asked)) == ("stale", "stale")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of connections that were refused
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("refused_connections")
 def test_cut_off_from_the_broker_it_grows_stale_and_comes_back_without_a_restart(
     own_kafka: Kafka, tmp_path: Path
 ) -> None:
@@ -161,7 +172,6 @@ def test_cut_off_from_the_broker_it_grows_stale_and_comes_back_without_a_restart
             ledger.says("PreferenceRevoked", "number", NUMBER)
             wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "it is back, and knows what came since")
         assert asked.running.failed is None
-    gc.collect()
 
 
 def test_before_it_knows_the_stop_switch_it_allows_nothing_at_all(broker: Broker, tmp_path: Path) -> None:
