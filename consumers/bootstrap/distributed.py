@@ -18,7 +18,7 @@ from projections.past import PastOfView
 from projections.reading import read
 from projections.view import Store
 from schemas.encoding import UnreadableEvent
-from schemas.events import OPERATOR_LEDGER
+from schemas.events import OPERATOR_LEDGER, OPERATOR_POLICY
 from schemas.topics import partition_of
 
 __all__ = ["Layout", "checked", "described", "make_topics", "open_distributed"]
@@ -61,11 +61,13 @@ def make_topics(settings: Settings, layout: Layout, empty: bool = False) -> list
     with closing(_log(settings, broker, there)) as log:
         is_new = not any(log.ends().values())
     with _assembled(settings, broker, there, References(secret_of(settings.secret_file, is_new))) as ledger:
-        if is_new:
+        if not is_new:
+            _check(ledger)
+        # Also where an earlier run was killed between the first event and the second.
+        if not ledger.view().parts(OPERATOR_POLICY):
             begin(ledger.log, ledger.recorder, ledger.references)
-        _check(ledger)
-        if is_new:
-            _people(ledger).begin()
+            _check(ledger)
+        _people(ledger).begin()
     return made
 
 

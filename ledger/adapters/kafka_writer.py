@@ -53,6 +53,8 @@ class KafkaWriter:
 
     def write(self, records: Sequence[Record]) -> list[Stored | LedgerError | InputError]:
         """What becomes of each record; those of one partition are stored in order. Raises UnavailableError."""
+        if not records:
+            return []
         client = self._client()
         sent = []
         failed: LedgerError | InputError | None = None

@@ -18,13 +18,22 @@ from consumers.settings import Settings
 from ledger.adapters.kafka_append import KafkaAppend
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.errors import NotALedgerError, RefusedError, WrongSecretError
+from ledger.log import Entry, Recorded
 from ledger.record import system_clock
 from ledger.requests import Origin, Revoke
+from schemas.encoding import decode
 from stack.processes import free_port
 from tests.contracts.log import entry
 from tests.ledger.door import NUMBER
 
 pytestmark = pytest.mark.kafka
+
+
+def entry_of(recorded: Recorded) -> Entry:
+    """The entry behind an event that is in a log."""
+    event = decode(recorded.value)
+    return Entry(recorded.key, recorded.value, event.event_id, event.idempotency_key, event.content)
+
 
 LAYOUT = Layout(partitions=3, replication_factor=1)
 
@@ -50,6 +59,20 @@ def test_a_ledger_is_made_once_and_everything_asks_it_as_if_it_were_a_file(setti
         said = ledger.people.evidence(ledger.ref(NUMBER), receipt.event_id)
         assert said is not None
         assert said.text == "STOP"
+
+
+def test_topics_that_were_made_half_way_are_finished(settings: Settings) -> None:
+    make_topics(settings, LAYOUT)
+    with open_ledger(settings) as ledger:
+        [opened] = ledger.log.read_subject("operator:ledger")
+    half = settings.model_copy(update={"topics_prefix": f"{settings.topics_prefix}-half"})
+    make_topics(half, LAYOUT, empty=True)
+    with closing(KafkaAppend(half.broker())) as blind:
+        blind.append([entry_of(opened)])
+    make_topics(half, LAYOUT)
+    with open_ledger(half) as ledger:
+        assert len(list(ledger.log.read_subject("operator:ledger"))) == 1
+        assert ledger.brand() == "acme"
 
 
 def test_without_topics_it_says_how_to_make_them(settings: Settings) -> None:
