@@ -1,28 +1,40 @@
 """Builds a copy from the files of a spill (`loading.py`), in a process of its own: it takes memory and a processor."""
 
 import gc
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from consumers.gateway.loading import BUILT, LENGTH, UNREADABLE
 from consumers.gateway.reading import FAULTS, REFERENCE, held
 from consumers.replica.base import Base, Said
 from consumers.replica.build import Builder
 from consumers.replica.load import add
+from consumers.replica.merge import splice
+from consumers.replica.rows import SHAPE_BIT, Shapes
+from consumers.replica.table import Table
 from projections.fold import unpacked
 from schemas.topics import TABLE_OF
 
+SHARES: Final = 2
+"""How many processes build at once: what limits them is the processor."""
+STAMPED: Final = ("alone", "linked", "wide")
+UPPER: Final = 16 + SHAPE_BIT // 8
+"""Of the bytes of such a row the one in which the number of its shape begins."""
 
-def parts(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """All parts of a spill in the order of their keys, of each the last."""
-    for path in sorted(folder.glob("[0-9a-f]*")):
+
+def parts(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    """All parts in some files of a spill in the order of their keys, of each the last."""
+    for path in files:
         latest = dict(_records(path.read_bytes()))
         for key in sorted(latest):
             yield key.decode(), latest[key]
-        path.unlink()
 
 
 def _records(whole: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -35,16 +47,16 @@ def _records(whole: bytes) -> Iterator[tuple[bytes, bytes]]:
         at = at_end
 
 
-def subjects(folder: Path) -> Iterator[tuple[str, list[bytes]]]:
+def subjects(files: Iterable[Path]) -> Iterator[tuple[str, list[bytes]]]:
     """The parts of every subject, in order."""
-    for subject, found in groupby(parts(folder), key=lambda part: part[0].partition("#")[0]):
+    for subject, found in groupby(parts(files), key=lambda part: part[0].partition("#")[0]):
         by_number = sorted((int(key.partition("#")[2] or 0), value) for key, value in found)
         yield subject, [value for _, value in by_number]
 
 
-def fill(builder: Builder, folder: Path, report: Callable[[str, str], object]) -> None:
+def fill(builder: Builder, files: Iterable[Path], report: Callable[[str, str], object]) -> None:
     """Writes every subject; of one that cannot be read a hold (`reading.py`), and `report` hears of it."""
-    for subject, values in subjects(folder):
+    for subject, values in subjects(files):
         try:
             states = [unpacked(value) for value in values]
             kind = states[0]["kind"]
@@ -59,14 +71,56 @@ def fill(builder: Builder, folder: Path, report: Callable[[str, str], object]) -
                 add(builder, subject, [held("account", subject, 0)])
 
 
+def build(folder: Path, fingerprint: str, share: int) -> None:
+    """One share of the copy: references are in order from the first to the last of the shares."""
+    files = sorted(folder.glob("[0-9a-f]*"))
+    mine = files[len(files) * share // SHARES : len(files) * (share + 1) // SHARES]
+    with Builder(folder) as builder, (folder / f"{UNREADABLE}{share}").open("w", encoding="utf-8") as unreadable:
+        fill(builder, mine, lambda subject, reason: unreadable.write(f"{subject} {' '.join(reason.split())}\n"))
+        Base.saved(folder / f"{BUILT}{share}", builder, Said({}, {}, fingerprint, "none@0", {}))
+
+
+def combine(folder: Path, fingerprint: str) -> None:
+    """All shares as one copy: their rows one after the other, the shapes numbered anew."""
+    shapes = Shapes()
+    with Builder(folder, shapes=shapes) as builder:
+        for share in range(SHARES):
+            with (folder / f"{BUILT}{share}").open("rb") as file:
+                base = Base(file, "a share of the copy", check=False)
+            numbers = [shapes.of(shape) for shape in base.shapes]
+            for name, table in base.tables.items():
+                if name in STAMPED and numbers != list(range(len(numbers))):
+                    table.records = _renumbered(table, numbers)
+                splice(table, set(), [], builder.tables[name])
+        Base.saved(folder / BUILT, builder, Said({}, {}, fingerprint, "none@0", {}))
+    found = [(folder / f"{UNREADABLE}{share}").read_text("utf-8") for share in range(SHARES)]
+    (folder / UNREADABLE).write_text("".join(found), "utf-8")
+
+
+def _renumbered(table: Table, numbers: list[int]) -> memoryview:
+    """The rows with other numbers for their shapes, which are the upper 12 bits of a stamp."""
+    rows = np.frombuffer(table.records, np.uint8).reshape(-1, table.width).copy()
+    upper = rows[:, UPPER].astype(np.uint16) | rows[:, UPPER + 1].astype(np.uint16) << 8
+    upper = np.array(numbers, np.uint16)[upper >> 4] << 4 | (upper & 15)
+    rows[:, UPPER], rows[:, UPPER + 1] = upper & 255, upper >> 8
+    return memoryview(rows.tobytes())
+
+
 def main() -> None:
     """`python -m … FOLDER FINGERPRINT`: makes the copy of a spill, and names what is unreadable in it."""
     folder, fingerprint = Path(sys.argv[1]), sys.argv[2]
     tempfile.tempdir = str(folder)  # the tables are as large as the copy, and /tmp may be memory
     gc.disable()  # millions of small objects that hold no circles
-    with Builder(folder) as builder, (folder / UNREADABLE).open("w", encoding="utf-8") as unreadable:
-        fill(builder, folder, lambda subject, reason: unreadable.write(f"{subject} {' '.join(reason.split())}\n"))
-        Base.saved(folder / BUILT, builder, Said({}, {}, fingerprint, "none@0", {}))
+    if len(sys.argv) > 3:
+        build(folder, fingerprint, int(sys.argv[3]))
+        return
+    command = [sys.executable, "-m", "consumers.gateway.building", str(folder), fingerprint]
+    others = [subprocess.Popen([*command, str(share)]) for share in range(1, SHARES)]  # noqa: S603
+    build(folder, fingerprint, 0)
+    for other in others:
+        if other.wait():
+            sys.exit(other.returncode)
+    combine(folder, fingerprint)
 
 
 if __name__ == "__main__":

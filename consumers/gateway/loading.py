@@ -5,12 +5,14 @@ files by the first byte of their key, a few megabytes each; then one file after 
 the tables of a new copy.
 """
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -68,7 +70,9 @@ class Spill:
         command = [sys.executable, "-m", "consumers.gateway.building", str(self.folder), fingerprint]
         said = self.folder / SAID
         with said.open("wb") as out:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)  # noqa: S603
+            child = subprocess.Popen(  # noqa: S603
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
 
         def is_built() -> bool:
             if child.poll():
@@ -78,7 +82,8 @@ class Spill:
         try:
             yield is_built
         finally:
-            child.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # those that it has started as well
             child.wait()
 
     def unreadable(self) -> list[tuple[str, str]]:

@@ -42,7 +42,7 @@ def merge(
             gone["accounts"].add(row)
         new["accounts"].append(_blob(reference, accounts[reference]))
     for name, writer in builder.tables.items():
-        _splice(tables.get(name), gone[name], new[name], writer)
+        splice(tables.get(name), gone[name], new[name], writer)
 
 
 def general_row(tables: Mapping[str, Table], name: str, reference: bytes) -> int:
@@ -77,7 +77,8 @@ def _blob(reference: bytes, encoded: bytes) -> Change:
     return Change(reference, (16 + len(encoded)).to_bytes(LENGTH, "little"), reference + encoded)
 
 
-def _splice(table: Table | None, gone: set[int], new: list[Change], writer: TableWriter) -> None:
+def splice(table: Table | None, gone: set[int], new: list[Change], writer: TableWriter) -> None:
+    """Writes the rows of a table but those that are gone, and the new ones in their places."""
     if table is None:
         for each in new:
             writer.append(*each)

@@ -50,7 +50,14 @@ class Shapes:
         """The number of a statement's shape; None where no number is left for it."""
         shape = (said.revokes, said.scope, said.basis)
         found = self._numbers.get(shape)
-        if found is None and len(self.known) < MAX_SHAPES:
+        return self.of(shape) if found is None and len(self.known) < MAX_SHAPES else found
+
+    def of(self, shape: Shape) -> int:
+        """The number of a shape, for which there must be room. Raises ValueError."""
+        found = self._numbers.get(shape)
+        if found is None:
+            if len(self.known) >= MAX_SHAPES:
+                raise ValueError(f"there are more than {MAX_SHAPES} shapes of statements")
             found = self._numbers[shape] = len(self.known)
             self.known.append(shape)
         return found

@@ -23,14 +23,14 @@ from tests.consumers.asking import REFERENCES
 from tests.kafka.gateways import NUMBER, codes, gateway, offers
 from tests.kafka.table_writer import SHORT, TableWriter
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 LONG = 60.0
 OTHER = "+33612345678"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module", autouse=True)
 def refused_connections() -> Iterator[None]:
-    """kafka-python leaves their sockets to the garbage collector; they are not to be the next test's matter."""
+    """kafka-python leaves their sockets to the garbage collector; they are not to be another module's matter."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -148,32 +148,6 @@ def test_a_ledger_of_another_secret_ends_the_gateway(broker: Broker, tmp_path: P
         assert (offers(asked), codes(asked)) == ("stale", "stale")
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.usefixtures("refused_connections")
-def test_cut_off_from_the_broker_it_grows_stale_and_comes_back_without_a_restart(
-    own_kafka: Kafka, tmp_path: Path
-) -> None:
-    broker = Broker((own_kafka.address,), Topics("cut"))
-    with TableWriter(broker, policy=SHORT) as ledger, gateway(broker, tmp_path) as asked:
-        with ledger.working():
-            ledger.says("PreferenceGranted", "number", NUMBER)
-            wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
-        own_kafka.process.signal(signal.SIGSTOP)
-        wait_until(lambda: offers(asked) == "stale", LONG, "its lease runs out")
-        assert codes(asked) == "never_needs_consent"
-        own_kafka.process.signal(signal.SIGCONT)
-        with ledger.working():
-            wait_until(lambda: offers(asked) == "granted", LONG, "it is back")
-        own_kafka.kill()
-        wait_until(lambda: offers(asked) == "stale", LONG, "its lease runs out again")
-        assert codes(asked) == "never_needs_consent"
-        own_kafka.start()
-        with ledger.working():
-            ledger.says("PreferenceRevoked", "number", NUMBER)
-            wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "it is back, and knows what came since")
-        assert asked.running.failed is None
-
-
 def test_before_it_knows_the_stop_switch_it_allows_nothing_at_all(broker: Broker, tmp_path: Path) -> None:
     with TableWriter(broker) as ledger:
         ledger.halts()  # the worker has not folded it
@@ -222,3 +196,27 @@ def test_one_that_was_retired_answers_no_more(broker: Broker, tmp_path: Path) ->
         wait_until(lambda: asked.running.failed is not None, LONG, "it has read that")
         assert (offers(asked), codes(asked)) == ("stale", "stale")
         wait_until(lambda: not gateways(settings).processes, LONG, "it is gone")
+
+
+def test_cut_off_from_the_broker_it_grows_stale_and_comes_back_without_a_restart(
+    own_kafka: Kafka, tmp_path: Path
+) -> None:
+    broker = Broker((own_kafka.address,), Topics("cut"))
+    with TableWriter(broker, policy=SHORT) as ledger, gateway(broker, tmp_path) as asked:
+        with ledger.working():
+            ledger.says("PreferenceGranted", "number", NUMBER)
+            wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
+        own_kafka.process.signal(signal.SIGSTOP)
+        wait_until(lambda: offers(asked) == "stale", LONG, "its lease runs out")
+        assert codes(asked) == "never_needs_consent"
+        own_kafka.process.signal(signal.SIGCONT)
+        with ledger.working():
+            wait_until(lambda: offers(asked) == "granted", LONG, "it is back")
+        own_kafka.kill()
+        wait_until(lambda: offers(asked) == "stale", LONG, "its lease runs out again")
+        assert codes(asked) == "never_needs_consent"
+        own_kafka.start()
+        with ledger.working():
+            ledger.says("PreferenceRevoked", "number", NUMBER)
+            wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "it is back, and knows what came since")
+        assert asked.running.failed is None

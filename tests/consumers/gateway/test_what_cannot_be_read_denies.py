@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from consumers.replica import Replica
 from projections.fold import unpacked
 from schemas.distributed import Watermark
 from schemas.events import OPERATOR_POLICY, OPERATOR_TRAFFIC
+from schemas.scope import Scope
 from schemas.topics import TABLES, Table, watermark_key
 from tests.consumers.asking import NOW, NUMBER, OTHER, POLICY, REFERENCES, told
 
@@ -171,3 +173,43 @@ def test_a_copy_built_from_the_topics_holds_what_cannot_be_read_in_them(tmp_path
     assert not replica.contact(REFERENCES.digest("number", OTHER)).holds
     assert replica.account_payload(bytes.fromhex(account)) is not None
     assert POLICY.name
+
+
+def test_a_copy_built_in_shares_is_the_one_that_would_have_been_built_at_once(tmp_path: Path) -> None:
+    rng = Random(5)
+    scopes = [
+        Scope(brand="acme", channel=channel, purpose=purpose)
+        for channel in ("sms", "voice", "*")
+        for purpose in ("*", "marketing")
+    ]
+    said = [
+        (
+            rng.choice(("PreferenceRevoked", "PreferenceGranted")),
+            "number",
+            f"+1416555{number:04d}",
+            {"scope": rng.choice(scopes)},
+        )
+        for number in range(400)
+    ]
+    said += [
+        ("ContactLinked", "number", f"+1416555{number:04d}", {"account": str(number % 7), "reason": "added"})
+        for number in range(0, 400, 3)
+    ]
+    view = told(said).view()
+    expected = Replica.of_parts(view.all_parts(), {}, REFERENCES.fingerprint)
+    with Spill(tmp_path) as spill:
+        stored = [(key, value) for key, value in view.all_parts() if not key.startswith("operator:")]
+        rng.shuffle(stored)
+        for key, value in stored:
+            spill.add(key.encode(), value)
+        with spill.building(REFERENCES.fingerprint) as is_built:
+            while not is_built():
+                pass
+        built = spill.built(REFERENCES.fingerprint)
+        assert spill.unreadable() == []
+    assert len(expected.base.shapes) > 6
+    assert sorted(built.items()) == sorted(expected.items())
+    for _, _, number, _ in said:
+        assert built.contact(REFERENCES.digest("number", number)) == expected.contact(
+            REFERENCES.digest("number", number)
+        )
