@@ -143,8 +143,9 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 def _log_to_stderr() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     log.setLevel(logging.INFO)
-    for name in ("faust", "mode", "aiokafka"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    for name in ("faust", "mode"):  # what they report as they crash is raised here as well
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def rebuild_tables(broker: Broker, version: int, progress: Callable[[int], None]) -> Rebuilt:

@@ -24,6 +24,12 @@ from schemas.topics import TABLES, Table, Topics, watermark_key
 
 IDLE_S = 0.75
 """How long a partition waits for entries before it writes its watermark again: readers want one every second."""
+AT_ONCE = 10_000
+"""How many entries a transaction takes at most, give or take a batch: other partitions wait while they are folded."""
+OFFSET_EVERY_S = 0.05
+"""The group's offset goes into a transaction at most so often. What counts is the offset in the watermark, which is in
+each; the group's is for those who look at it with Kafka's tools, and takes the broker two requests more.
+"""
 WAITING = 4
 """How many batches may wait for a transaction; more are left at the broker."""
 
@@ -59,6 +65,8 @@ class Partition:
         self._metrics = metrics
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(WAITING)
         self._ending = False
+        self._told = mark.offset
+        self._told_at = 0.0
 
     async def put(self, batch: Batch) -> None:
         """Hands in what was read; waits while too much is waiting."""
@@ -83,12 +91,12 @@ class Partition:
                     await self._commit(records)
 
     async def _next(self) -> list[Batch]:
-        """Everything that waits, or nothing after a while."""
+        """What waits, or nothing after a while."""
         try:
             found = [await asyncio.wait_for(self._waiting.get(), IDLE_S)]
         except TimeoutError:
             return []
-        while not self._waiting.empty():
+        while not self._waiting.empty() and sum(len(batch.records) for batch in found if batch) < AT_ONCE:
             found.append(self._waiting.get_nowait())
         return [batch for batch in found if batch is not None]
 
@@ -110,7 +118,7 @@ class Partition:
         self.recorded_at = max(self.recorded_at, folded.recorded_at)
         values = self._values(folded)
         await self._producer.begin_transaction()
-        sent = await asyncio.gather(*self._sending(values, folded, is_new=bool(records)), return_exceptions=True)
+        sent = await asyncio.gather(*self._sending(values, folded), return_exceptions=True)
         last = [_unless_failed(each) for each in sent]
         await self._producer.commit_transaction()
         for name, offset in zip(TABLES, last, strict=False):
@@ -125,14 +133,15 @@ class Partition:
         return {name: {**folded.states.get(name, {}), **mark} for name in TABLES}
 
     def _sending(
-        self, values: Mapping[Table, Mapping[bytes, bytes]], folded: Folded, is_new: bool
+        self, values: Mapping[Table, Mapping[bytes, bytes]], folded: Folded
     ) -> Iterable[Coroutine[Any, Any, int | None]]:
         topics = self._writes.topics
         for name in TABLES:
             yield send(self._producer, topics.table(name), self.number, values[name].items())
         if folded.rejected:
             yield self._send_rejected(folded)
-        if is_new:
+        if self._told < self.cursor and time.monotonic() - self._told_at > OFFSET_EVERY_S:
+            self._told, self._told_at = self.cursor, time.monotonic()
             offsets = {TopicPartition(topics.ledger, self.number): OffsetAndMetadata(self.cursor, "")}
             yield self._producer.send_offsets_to_transaction(offsets, self._writes.group)
 

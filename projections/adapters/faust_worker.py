@@ -21,7 +21,8 @@ from schemas.topics import Topics
 if TYPE_CHECKING:
     import faust
 
-FETCH_BYTES = 1_048_576
+FETCH_BYTES = 2_097_152
+"""Of one partition: larger batches change a subject that comes often only once."""
 log = logging.getLogger("prefledger.worker")
 
 

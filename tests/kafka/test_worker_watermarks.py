@@ -4,9 +4,12 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+from ledger.adapters.kafka_client import producer
 from ledger.broker import Broker
+from schemas.distributed import Watermark
 from schemas.topics import TABLES
-from tests.kafka.workers import MARKS, Worker, append, make_topics, simple_entries, tables, told, wait_for_all
+from stack.processes import wait_until
+from tests.kafka.workers import LONG, MARKS, Worker, append, make_topics, simple_entries, tables, told, wait_for_all
 
 pytestmark = MARKS
 
@@ -41,3 +44,16 @@ def test_recorded_at_goes_on_from_the_tables_after_a_restart(broker: Broker, tmp
     after = {place: said[-1] for place, said in tables(broker).marks.items()}
     assert after == before
     assert all(mark["recorded_at"] > 0 for mark in after.values())
+
+
+def test_tables_that_contradict_each_other_are_refused(broker: Broker, tmp_path: Path) -> None:
+    make_topics(broker)
+    writing = producer(broker)
+    for name, offset in zip(TABLES, (5, 5, 4), strict=True):
+        mark = Watermark(partition=2, offset=offset, recorded_at=1).model_dump_json().encode()
+        writing.send(broker.topics.tables[name], mark, b"~watermark/2", partition=2).get(30)
+    writing.close()
+    worker = Worker(broker, tmp_path)
+    wait_until(lambda: worker.process.code is not None, LONG, "it has ended")
+    assert worker.process.code == 2
+    assert "watermarks of partition 2 differ" in worker.process.said()
