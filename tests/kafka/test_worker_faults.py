@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from consumers.bootstrap.worker import checked
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
