@@ -61,9 +61,8 @@ def consumer(broker: Broker, **options: object) -> Client:
 
 def admin(broker: Broker) -> Client:
     """A client that makes and describes topics. Wrap it in `explained`."""
-    return library().KafkaAdminClient(
-        **broker.options(), bootstrap_timeout_ms=BOOTSTRAP_MS, request_timeout_ms=10_000, reconnect_backoff_max_ms=1_000
-    )
+    said = {"bootstrap_timeout_ms": BOOTSTRAP_MS, "request_timeout_ms": 10_000, "reconnect_backoff_max_ms": 1_000}
+    return _made(library().KafkaAdminClient, **broker.options(), **said)
 
 
 def _made(kind: Client, **options: object) -> Client:

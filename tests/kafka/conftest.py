@@ -1,11 +1,9 @@
 """A real broker for the whole run: a given one, else from Maven, else from Docker; with CI set one must be there."""
 
-import gc
 import os
 import shutil
 import subprocess
 import uuid
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +70,3 @@ def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
         raise
     yield kafka
     kafka.stop()
-    with warnings.catch_warnings():  # kafka-python forgets the sockets of connections that failed
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()

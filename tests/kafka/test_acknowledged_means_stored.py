@@ -19,7 +19,7 @@ from stack.processes import Process, wait_until
 from tests.contracts.log import entry
 from tests.kafka.kafka_logs import Place, new_place
 
-pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+pytestmark = pytest.mark.kafka
 
 ROUNDS = 6
 TIMEOUT = 4.0
