@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from prometheus_client import generate_latest
 
-from ledger.adapters.kafka_client import consumer, explained, library
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
@@ -149,25 +148,13 @@ def _log_to_stderr() -> None:
 
 
 def rebuild_tables(broker: Broker, version: int, progress: Callable[[int], None]) -> Rebuilt:
-    """Fills the empty tables of a version of the topics from the first entry of the ledger on.
+    """Fills the empty tables of a version of the topics from the first entry of the ledger in force on.
 
-    The ledger is that version's own or, while that is empty, the one in force. Raises NotALedgerError where topics are
-    missing, wrong or not empty, UnavailableError.
+    Raises NotALedgerError where topics are missing, wrong or not empty, UnavailableError.
     """
     _log_to_stderr()
-    new = replace(broker, topics=broker.topics._replace(version=version))
-    checked(new)
-    ledger = new.topics.ledger if _has_entries(new) else broker.topics.ledger
+    ledger, topics = broker.topics.ledger, broker.topics._replace(version=version)
+    checked(broker)
+    checked(replace(broker, topics=topics))
     with rarely(), asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        return Rebuilt(ledger, runner.run(rebuild(new, ledger, new.topics, progress)))
-
-
-def _has_entries(broker: Broker) -> bool:
-    with explained(broker, "look at the ledger"):
-        reading = consumer(broker)
-        try:
-            partitions = reading.partitions_for_topic(broker.topics.ledger) or ()
-            places = [library().TopicPartition(broker.topics.ledger, each) for each in partitions]
-            return any(reading.end_offsets(places).values())
-        finally:
-            reading.close()
+        return Rebuilt(ledger, runner.run(rebuild(broker, ledger, topics, progress)))

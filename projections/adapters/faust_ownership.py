@@ -87,16 +87,25 @@ class Ownership:
 
     async def begin(self) -> dict[int, int]:
         """The tables are recovered: begins to fold. Returns from which offset of the ledger each partition is read."""
+        ends = await self._app.consumer.highwaters(*map(self.source, self._producers)) if self._producers else {}
         for number, producer in self._producers.items():
             if number not in self._tasks:
                 mark = self._mark(number)
                 if mark is None:
                     self._give_up(number, "its tables were not recovered whole")
                     return {}
+                self._must_be_of(mark, ends[self.source(number)])
                 self._begin(mark, producer)
         self._metrics.is_ready = True
         log.info("folding partitions %s", sorted(self._partitions))
         return {number: partition.cursor for number, partition in self._partitions.items()}
+
+    def _must_be_of(self, mark: Watermark, end: int) -> None:
+        if mark.offset > end:
+            ledger = self._writes.topics.ledger
+            raise NotALedgerError(
+                f"the tables hold partition {mark.partition} up to offset {mark.offset}, and {ledger} ends at {end}: they were made from another ledger, or this one has lost entries; nothing was written"
+            )
 
     def _begin(self, mark: Watermark, producer: AIOKafkaProducer) -> None:
         number = mark.partition

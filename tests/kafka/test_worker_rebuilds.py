@@ -10,7 +10,9 @@ import orjson
 
 from ledger.broker import Broker
 from schemas.topics import TABLES
+from stack.processes import wait_until
 from tests.kafka.workers import (
+    LONG,
     MARKS,
     Worker,
     append,
@@ -47,6 +49,7 @@ def test_rebuilt_tables_are_those_of_a_worker(broker: Broker, tmp_path: Path) ->
         wait_for_all(broker)
     beside = replace(broker, topics=broker.topics._replace(version=2))
     make_topics(beside)
+    append(beside, simple_entries(3, 10, 3))  # as a ledger that was opened has entries
     said = rebuilt(broker, 2, tmp_path)
     assert said.returncode == 0, said.stderr
     live, new = tables(broker), tables(beside)
@@ -56,6 +59,10 @@ def test_rebuilt_tables_are_those_of_a_worker(broker: Broker, tmp_path: Path) ->
     }
     assert orjson.loads(said.stdout)["entries"] == 5_000 + 2 + 20 * 24
     assert sum(map(len, told(beside, beside.topics.rejected).values())) == len(poison)
+    worker = Worker(beside, tmp_path, "beside")
+    wait_until(lambda: worker.process.code is not None, LONG, "it has ended")
+    assert worker.process.code == 2
+    assert "made from another ledger" in worker.process.said()
 
 
 def test_a_worker_goes_on_from_rebuilt_tables(broker: Broker, tmp_path: Path) -> None:

@@ -204,6 +204,7 @@ class Worker:
         environment = {
             "PREFLEDGER_LEDGER_URL": f"kafka://{broker.name}",
             "PREFLEDGER_TOPICS_PREFIX": broker.topics.prefix,
+            "PREFLEDGER_TOPICS_VERSION": str(broker.topics.version),
             "PREFLEDGER_HOME": str(folder),
         }
         self.process = Process(name, command, folder / f"{name}-{time.monotonic_ns()}.log", environment)
