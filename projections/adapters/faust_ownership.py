@@ -104,7 +104,8 @@ class Ownership:
         if mark.offset > end:
             ledger = self._writes.topics.ledger
             raise NotALedgerError(
-                f"the tables hold partition {mark.partition} up to offset {mark.offset}, and {ledger} ends at {end}: they were made from another ledger, or this one has lost entries; nothing was written"
+                f"the tables hold partition {mark.partition} up to offset {mark.offset}, and {ledger} ends at {end}: "
+                "they were made from another ledger, or this one has lost entries; nothing was written"
             )
 
     def _begin(self, mark: Watermark, producer: AIOKafkaProducer) -> None:
