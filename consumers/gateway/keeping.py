@@ -86,6 +86,8 @@ class Keeper:
     _is_whole: bool = False
     """Whether the replica is to be gone on with."""
     _may_open: bool = True
+    _passed_at: float = 0.0
+    """When all ends were passed last, on the copy's clock."""
 
     def __post_init__(self) -> None:
         self._begin_anew()
@@ -160,6 +162,7 @@ class Keeper:
         self._tell_switch(follower, is_known)
         follower.begin(self.replica, {place: feed.position(place) for place in ends})
         self._is_whole = True
+        self._passed_at = self.replica.clock()
 
     def _kept(
         self, follower: Follower, ends: Mapping[Place, int], beginnings: Mapping[Place, int]
@@ -222,8 +225,8 @@ class Keeper:
                 self.replica.notes = self.notes()
 
     def _take(self, follower: Follower, batches: Batches) -> None:
-        as_of = self.replica.current_as_of
-        if as_of is not None and self.replica.clock() - as_of > BEHIND_S:
+        sure = max(self._passed_at, self.replica.current_as_of or self._passed_at)
+        if self.replica.clock() - sure > BEHIND_S:
             raise UnavailableError("the copy was not current for too long: it passes the ends of the tables again")
         if follower.take(batches) and follower.is_whole:
             self.owner.applied()

@@ -101,10 +101,11 @@ class Running:
         self._stopping.set()
         self._teller.stop()
         self._rejecting.stop()
-        for thread in self._threads:
-            thread.join(STOP_S)
-        if self._is_joined:
-            self._try(lambda: self._snapshots.save(self.gate.copy, self._keeper.notes()))  # type: ignore[arg-type]
+        end = time.monotonic() + STOP_S
+        for thread in self._threads:  # the keeper first
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread is self._threads[0] and self._is_joined:
+                self._try(lambda: self._snapshots.save(self.replica, self._keeper.notes()))
         if self._registered.is_set():
             self._try(self._retire)
         self._snapshots.close()

@@ -1,12 +1,10 @@
 """What goes wrong with a gateway: it says no to what it cannot know, and comes back by itself."""
 
-import gc
 import http.client
 import signal
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -23,18 +21,9 @@ from tests.consumers.asking import REFERENCES
 from tests.kafka.gateways import NUMBER, codes, gateway, offers
 from tests.kafka.table_writer import SHORT, TableWriter
 
-pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
+pytestmark = pytest.mark.kafka
 LONG = 60.0
 OTHER = "+33612345678"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def refused_connections() -> Iterator[None]:
-    """kafka-python leaves their sockets to the garbage collector; they are not to be another module's matter."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def reason(port: int, purpose: str = "marketing.offers") -> str | None:
@@ -202,21 +191,18 @@ def test_cut_off_from_the_broker_it_grows_stale_and_comes_back_without_a_restart
     own_kafka: Kafka, tmp_path: Path
 ) -> None:
     broker = Broker((own_kafka.address,), Topics("cut"))
-    with TableWriter(broker, policy=SHORT) as ledger, gateway(broker, tmp_path) as asked:
-        with ledger.working():
-            ledger.says("PreferenceGranted", "number", NUMBER)
-            wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
-        own_kafka.process.signal(signal.SIGSTOP)
-        wait_until(lambda: offers(asked) == "stale", LONG, "its lease runs out")
-        assert codes(asked) == "never_needs_consent"
-        own_kafka.process.signal(signal.SIGCONT)
-        with ledger.working():
-            wait_until(lambda: offers(asked) == "granted", LONG, "it is back")
-        own_kafka.kill()
-        wait_until(lambda: offers(asked) == "stale", LONG, "its lease runs out again")
-        assert codes(asked) == "never_needs_consent"
-        own_kafka.start()
-        with ledger.working():
-            ledger.says("PreferenceRevoked", "number", NUMBER)
-            wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "it is back, and knows what came since")
-        assert asked.running.failed is None
+    with TableWriter(broker, policy=SHORT) as ledger, ledger.working():
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        ran = Ran(broker, tmp_path / "home")
+        ran.says("granted")
+    own_kafka.process.signal(signal.SIGSTOP)
+    ran.says("stale")
+    ran.says("never_needs_consent", "service.codes")
+    own_kafka.process.signal(signal.SIGCONT)
+    ran.says("granted")
+    own_kafka.kill()
+    ran.says("stale")
+    ran.says("never_needs_consent", "service.codes")
+    own_kafka.start()
+    ran.says("granted")
+    assert ran.process.stop() == 0
