@@ -171,8 +171,11 @@ class LongRun:
     # --- who breaks things
 
     def _break(self, rng: Random) -> None:
+        ahead: list[str] = []
         while not self._over.wait(rng.uniform(0.5, 3)):
-            fault = rng.choice(self._faults)
+            if not ahead:  # each of them before any of them again
+                ahead = rng.sample(self._faults, len(self._faults))
+            fault = ahead.pop()
             self.story.faults.append(fault)
             getattr(self, f"_fault_{fault}")(rng)
 
