@@ -19,6 +19,7 @@ PARTS = {
     "gateway": "A gateway of ten million numbers on Kafka",
     "scrub": "Scrub of five million rows against ten million numbers",
     "worker": "Worker beside others, on a broker on the same two cores",
+    "growth": "How cost grows",
     "propagation": "Propagation from the acknowledgement to every gateway",
 }
 PAGE = Path("BENCHMARKS.md")

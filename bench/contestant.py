@@ -7,7 +7,7 @@ a process nor a cold virtual machine counts.
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from stack.processes import Process
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # kafka-python deprecates a module of its own when it is imported
+    from kafka.admin import KafkaAdminClient
     from kafka.errors import KafkaError
 
 WARM = 0.2
@@ -95,17 +96,17 @@ class Watch:
         self._admin.close()
 
     def _look(self) -> _Look:
-        try:
-            offsets = self._admin.list_group_offsets({self._group: None})[self._group]
-        except KafkaError:  # nobody has ever committed here, and the topic of all groups' offsets is being made
-            offsets = {}
-        looked = time.perf_counter(), committed(offsets, self._place.topic)
+        looked = time.perf_counter(), committed(self._admin, self._group, self._place.topic)
         return _Look(*looked, used(self._worker.pid), used(self._broker))
 
 
-def committed(offsets: Mapping[object, object], topic: str) -> int:
-    """The sum of the offsets of a topic in a group's."""
-    return sum(max(0, said.offset) for at, said in offsets.items() if at.topic == topic)  # type: ignore[attr-defined]
+def committed(client: KafkaAdminClient, group: str, topic: str) -> int:
+    """How many events of a topic a group has committed."""
+    try:
+        offsets = client.list_group_offsets({group: None})[group]
+    except KafkaError:  # nobody has ever committed here, and the topic of all groups' offsets is being made
+        return 0
+    return sum(max(0, said.offset) for at, said in offsets.items() if at.topic == topic)
 
 
 def _between(start: _Look, end: _Look) -> Run:
