@@ -21,7 +21,6 @@ from ledger.reference import References
 if TYPE_CHECKING:
     import uvicorn
 
-LOOPBACK = "127.0.0.1"
 log = logging.getLogger("prefledger.gateway")
 SWITCH_S = 0.000_2
 """How long a thread that applies changes may keep a decision waiting; Python's own default is 5 ms."""
@@ -68,12 +67,12 @@ def run_gateway(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     gateway = make_gateway(settings, name, snapshot, shadow=shadow, region=region, log_decisions=log_decisions)
     config = uvicorn.Config(
-        application(gateway), host=LOOPBACK, port=port, log_level="warning", access_log=False, lifespan="off",
+        application(gateway), host=settings.listen, port=port, log_level="warning", access_log=False, lifespan="off",
         timeout_graceful_shutdown=5, backlog=2048,
     )  # fmt: skip
     server = uvicorn.Server(config)
     bound = config.bind_socket()
-    log.info("%s (process %s) listens on http://%s:%s", name, gateway.process, LOOPBACK, bound.getsockname()[1])
+    log.info("%s (process %s) listens on http://%s:%s", name, gateway.process, *bound.getsockname()[:2])
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends by them, and raises them again once it has ended
         signal.signal(number, lambda *_: None)
     with gateway:

@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     name: Name,
-    port: Annotated[int, typer.Option(help="On loopback; 0 takes a free one, and says which.")] = 8090,
+    port: Annotated[int, typer.Option(help="0 takes a free one, and says which.")] = 8090,
     snapshot: Annotated[Path | None, typer.Option(help="This process's own file; in the data folder.")] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="Answer allowed, and say beside it what was found.")] = False,
     region: Annotated[str | None, typer.Option(metavar="CC", help="ISO 3166 region for national numbers.")] = None,

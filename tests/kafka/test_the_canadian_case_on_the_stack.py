@@ -13,12 +13,14 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
 
 from stack.processes import Process, free_port
 from tests.kafka.stage import COMMAND, Part
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
+ROOT = Path(__file__).resolve().parents[2]
 FAMILY = [f"+1416555010{number}" for number in range(1, 6)]
 OFFERS = {"channel": "sms", "purpose": "marketing.offers"}
 OPTIONS = ("--channel", "sms", "--purpose", "marketing.offers")
@@ -135,3 +137,14 @@ def test_every_service_says_how_it_is(stack: Running) -> None:
         part = Part("service", [], stack.said.parent, {}, port)
         for path in ("/healthz", "/readyz", "/metrics"):
             assert part.get(path)[0] == 200, (port, path)
+
+
+def test_every_metric_that_an_alert_names_is_told_by_somebody(stack: Running) -> None:
+    pages = [Part("any", [], stack.said.parent, {}, port).get("/metrics")[1] for port, _pid in stack.places.values()]
+    told = {name.decode() for page in pages for name in re.findall(rb"^# TYPE (\S+)", page, re.MULTILINE)}
+    rules = yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
+    named = {name for rule in rules for name in re.findall(r"prefledger_\w+", rule["expr"])}
+    assert named
+    assert named - told == set()
+    table = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert [rule["alert"] for rule in rules if rule["alert"] not in table] == []
