@@ -31,7 +31,7 @@ check: $(STAMP)  ## format, lint, types, architecture, docs
 	$(BIN)/python -m consumers.cli.reference --check
 	$(BIN)/python -m stack.compose --check
 
-bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (about 20 minutes)
+bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (about an hour)
 	@$(BIN)/python -m bench
 
 stack: $(STAMP)  ## Kafka, workers and gateways on this machine, without Docker, until Ctrl-C

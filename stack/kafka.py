@@ -61,8 +61,13 @@ def jars(name: str = f"kafka-{VERSION}", *artifacts: str) -> Path:
 class Kafka:
     """One broker with its data in a folder; it can be killed and started again upon the same data."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, port: int | None = None,
+        protocol: str = "PLAINTEXT",
+    ) -> None:  # fmt: skip
+        """`settings` count before those of a node that is alone; `protocol` names the listener of clients."""
         self.folder = folder
+        self._protocol = protocol
         self.port = port or free_port()
         self._controller_port = free_port()
         self._settings = dict(settings or {})
@@ -94,8 +99,8 @@ class Kafka:
     def _format(self, library: Path, properties: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         addresses = {
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{LOOPBACK}:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listeners": f"{self._protocol}://{self.address},CONTROLLER://{LOOPBACK}:{self._controller_port}",
+            "advertised.listeners": f"{self._protocol}://{self.address}",
             "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
             "log.dirs": str(self.folder / "data"),
         }

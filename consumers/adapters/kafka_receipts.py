@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ledger.adapters.kafka_client import consumer, explained, producer
 from pydantic import ValidationError
 
 from consumers.confirmation import Told
+from ledger.adapters.kafka_client import consumer, explained, producer
 from ledger.broker import Broker
 from schemas.distributed import Receipt
 
