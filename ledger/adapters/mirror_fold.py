@@ -31,6 +31,8 @@ WHERE subject = ? AND held = ? AND place = (SELECT place FROM event_index WHERE 
 IS_HELD = "SELECT 1 FROM subject_index WHERE subject = ? AND claim = ? AND held"
 MARK = "UPDATE subject_index SET held = ? WHERE subject = ? AND claim = ? AND place = ?"
 CORRECTED = "SELECT corrects FROM correction WHERE event_id = ?"
+REPEATS = "SELECT 1 FROM repetition WHERE place = ?"
+COUNTS_AT = "UPDATE event_index SET place = ? WHERE event_id = ?"
 NOTHING = b""  # the claim of what makes none
 
 Pair = tuple[Packed, Packed]
@@ -94,17 +96,28 @@ class Fold:
             return
         claim, content, event_id = packed(facts.claim), packed(facts.content), packed_id(facts.event_id)
         held = self._held[subject, claim]
-        first = held.get(content, self._known.get(event_id))
+        first = held.get(content, self._counted(event_id))
         self._row(SUBJECT_INDEX, subject, claim, read.place, content, int(first is None))
         if event_id not in self._known:
             self._known[event_id] = read.place
             self._row(EVENT_INDEX, event_id, read.place)
+        elif first is None:
+            self._known[event_id] = read.place
+            self._db.execute(COUNTS_AT, (read.place, event_id))
         if first is not None:
             self._row(REPETITION, read.place, first)
             return
         held[content] = read.place
         if facts.frees is not None or facts.reclaims is not None:
             self._correct(subject, event_id, facts)
+
+    def _counted(self, event_id: Packed) -> int | None:
+        """Where an event of that id stands, unless what stands there was only a repetition and never counted."""
+        place = self._known.get(event_id)
+        if place is None:
+            return None
+        self.flush()  # it may be in this transaction
+        return None if self._db.execute(REPEATS, (place,)).fetchone() else place
 
     def _correct(self, subject: Packed, event_id: Packed, facts: Facts) -> None:
         reclaims = facts.reclaims
