@@ -9,7 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -99,16 +99,18 @@ class CsvReader:
                 yield Row(line, [text], f"it has {len(cells)} cells and the file {width} columns: {shown(text)}")
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
-        records = csv.reader(self._source.lines(), delimiter=self._delimiter, strict=True)
-        line = 1
-        try:
-            for cells in records:
-                yield line, cells
-                line = records.line_num + 1
-        except csv.Error as error:
-            raise InputError(
-                f"line {line}: {_explained(str(error))}. Mend that line and import again; nothing was recorded"
-            ) from None
+        # Closed here, not whenever the error that ends the reading is forgotten.
+        with closing(self._source.lines()) as lines:
+            records = csv.reader(lines, delimiter=self._delimiter, strict=True)
+            line = 1
+            try:
+                for cells in records:
+                    yield line, cells
+                    line = records.line_num + 1
+            except csv.Error as error:
+                raise InputError(
+                    f"line {line}: {_explained(str(error))}. Mend that line and import again; nothing was recorded"
+                ) from None
 
 
 def _explained(error: str) -> str:

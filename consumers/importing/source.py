@@ -7,7 +7,7 @@ seen once first: the file is UTF-8, or UTF-16 with its mark, or else Windows-125
 import codecs
 import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
@@ -39,7 +39,7 @@ class Source:
         if _state(self.path) != self.state:
             raise InputError(f"{shown(self.path)} was changed while it was being read; {so_far}")
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Generator[str, None, None]:
         """The lines of a text with their ends. Raises InputError at one that is too long to be a row."""
         with self.path.open(encoding=self.encoding, newline="\n" if self.format == "jsonl" else "") as text:
             for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE), ""), 1):

@@ -65,7 +65,7 @@ class Integration:
                 wait_until(lambda: text in self.jasmin.texts(), LEASE_S, "it is delivered")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def integration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Integration]:
     daemons()
     try:
