@@ -160,13 +160,7 @@ def _is_caused_by(recorded: Recorded, event: Event) -> bool:
 
 def _longest_lease(policies: list[Policy]) -> int:
     """How long, in milliseconds, a gateway may go on with what needs consent, under any policy there ever was."""
-    return max((longest_staleness_ms(policy) for policy in policies), default=30_000)
-
-
-def longest_staleness_ms(policy: Policy) -> int:
-    """The largest `max_staleness_s` of the purposes that need consent, in milliseconds: how long a lease runs."""
-    needing = (purpose for purpose in policy.purposes if not policy.never_needs_consent(purpose))
-    return max((int(policy.max_staleness_s(purpose) * 1000) for purpose in needing), default=30_000)
+    return max((int(policy.lease_s * 1000) for policy in policies), default=30_000)
 
 
 def _take_register(tally: Tally, parts: Any, lease_ms: int) -> None:  # noqa: ANN401  # parts of a state

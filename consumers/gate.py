@@ -172,7 +172,7 @@ class Gate:
         asked = self.asked(at, channel, purpose, brand, sender)
         if isinstance(contact, str) and contact[-4:] in LAST and known.get(contact[:-4]):  # as `parse` has it
             return self._decided(self._digest("number", contact), "number", contact, asked, at, jurisdiction)
-        subject = self._understood(contact)
+        subject = understood(contact, self._region)
         return self._decided(self._digest(*subject), *subject, asked, at, jurisdiction)
 
     def decide_ref(
@@ -215,14 +215,16 @@ class Gate:
             found = kinds[key] = Asked(policy, channel, purpose, named, sender)
         return found
 
-    def _understood(self, contact: str | Subject) -> Subject:
-        if isinstance(contact, str):
-            if contact[:1] == "+":
-                return Subject("number", parse(contact, self._region))
-            return parse_contact(contact, self._region)
-        if not contact.is_contact:
-            raise ContactError(f"{contact} is an account; messages go to contacts, ask about one of them")
-        return contact
+
+def understood(contact: str | Subject, region: str | None) -> Subject:
+    """Whom a question is about. Raises ContactError."""
+    if isinstance(contact, str):
+        if contact[:1] == "+":
+            return Subject("number", parse(contact, region))
+        return parse_contact(contact, region)
+    if not contact.is_contact:
+        raise ContactError(f"{contact} is an account; messages go to contacts, ask about one of them")
+    return contact
 
 
 def _must_be_concrete(policy: Policy, brand: str, channel: str, purpose: str) -> None:

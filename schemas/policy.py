@@ -124,6 +124,12 @@ class Policy(Strict):
         """How old, in seconds, a gateway's copy may be for this purpose (default 30)."""
         return next((p.max_staleness_s for p in self._said(purpose) if p.max_staleness_s is not None), 30.0)
 
+    @property
+    def lease_s(self) -> float:
+        """How long, in seconds, a gateway may go on with what needs consent: the most that any such purpose allows."""
+        needing = (purpose for purpose in self.purposes if not self.never_needs_consent(purpose))
+        return max(map(self.max_staleness_s, needing), default=30.0)
+
     def regime(self, purpose: str, channel: str, jurisdiction: str | None) -> Regime:
         """What silence means; where nothing is said, silence is not consent (opt-in)."""
         for said in self._said(purpose):

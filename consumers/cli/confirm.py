@@ -6,7 +6,7 @@ import typer
 
 from consumers.bootstrap import open_receipts
 from consumers.cli.options import ASK, Json, opened
-from consumers.cli.output import either, emit, say
+from consumers.cli.output import either, say
 from consumers.confirm import Confirmation, Confirming
 
 Wait = Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Wait until it is in force everywhere.")]
@@ -31,9 +31,6 @@ def confirm(
 
     with opened() as ledger, open_receipts(ledger.settings) as receipts:
         found = Confirming(ledger.log, receipts, event_id).wait(wait, tell)
-    if json:
-        emit(found.as_json())
-    else:
-        either(False, {}, found.in_words())
+    either(json, found.as_json(), found.in_words())
     if wait and not found.enforcement.enforced:
         raise typer.Exit(1)

@@ -9,19 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from consumers.gate import Decision, Gate
+from consumers.gate import Decision, Gate, understood
 from consumers.gateway.answers import Shadowed, blind
 from consumers.gateway.journal import Journal
 from consumers.gateway.ports import Ports
 from consumers.gateway.running import SAVE_S, Running, State
 from consumers.gateway.snapshots import Snapshots
-from consumers.numbers import parse
 from consumers.scrub import Result, Wanted, scrub_file
 from ledger.errors import UnavailableError
 from ledger.reference import References
 from ledger.stamp import new_id
-from schemas.errors import ContactError
-from schemas.subject import Subject, parse_contact
+from schemas.subject import Subject
 
 __all__ = ["Gateway"]
 
@@ -121,16 +119,8 @@ class Gateway:
         self, contact: str | Subject, channel: str, purpose: str, brand: str | None, sender: str | None,
         at: int, jurisdiction: str | None,
     ) -> Decision:  # fmt: skip
-        whom = self._understood(contact)
+        whom = understood(contact, self._region)
         return blind(whom, channel, purpose, brand or self._brand, sender, at, jurisdiction)
-
-    def _understood(self, contact: str | Subject) -> Subject:
-        if isinstance(contact, str):
-            plain = contact[:1] == "+"
-            return Subject("number", parse(contact, self._region)) if plain else parse_contact(contact, self._region)
-        if not contact.is_contact:
-            raise ContactError(f"{contact} is an account; messages go to contacts, ask about one of them")
-        return contact
 
     def decide_many(
         self, contacts: Iterable[str | Subject], *, channel: str, purpose: str, brand: str | None = None,

@@ -20,7 +20,7 @@ from consumers.gateway.reading import Unreadable
 from consumers.gateway.registering import REGISTERED, RETIRED, append
 from consumers.gateway.rejecting import Rejecting
 from consumers.gateway.snapshots import Snapshots
-from consumers.gateway.telling import Teller, Told, lease_s
+from consumers.gateway.telling import Teller, Told
 from consumers.replica import Replica
 from ledger.errors import LedgerError, UnavailableError
 from ledger.reference import References
@@ -144,7 +144,7 @@ class Running:
     @property
     def lease_s(self) -> float:
         """By the policy in force."""
-        return lease_s(self.replica.reference.policy(_now()))
+        return self.replica.reference.policy(_now()).lease_s
 
     def receipt(self, ended: bool = False) -> Receipt:
         """What there is to be told now."""
@@ -156,7 +156,7 @@ class Running:
         return Receipt(
             gateway=self.name, process=self.process, at=_now(), watermark=dict(self._claimed),
             fresh_for_ms=None if as_of is None else max(0, math.floor((self._clock() - as_of) * 1000)),
-            lease_ms=math.ceil(lease_s(policy) * 1000), policy=policy.label, state="ended" if ended else self.state,
+            lease_ms=math.ceil(policy.lease_s * 1000), policy=policy.label, state="ended" if ended else self.state,
         )  # fmt: skip
 
     def facts(self) -> dict[str, float]:

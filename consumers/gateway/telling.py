@@ -8,19 +8,11 @@ from typing import NamedTuple
 from consumers.gateway.ports import Receipts
 from ledger.errors import UnavailableError
 from schemas.distributed import Receipt
-from schemas.policy import Policy
 
 EVERY_S = 1.0
 APART_S = 0.1
 """Receipts are kept for ever, so a gateway under steady traffic writes ten a second; after a pause it tells at once."""
 RETRY_S = 0.5
-LEASE_S = 30.0
-
-
-def lease_s(policy: Policy) -> float:
-    """How long a gateway may go on without being current: the most that any purpose that needs consent allows."""
-    needing = [name for name in policy.purposes if not policy.never_needs_consent(name)]
-    return max((policy.max_staleness_s(name) for name in needing), default=LEASE_S)
 
 
 class Told(NamedTuple):

@@ -1,7 +1,6 @@
 """A whole distributed ledger as real processes: a broker, workers, gateways; each can be killed and started again."""
 
 import http.client
-import os
 import signal
 import sys
 import time
@@ -140,8 +139,3 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def quiet_environment() -> dict[str, str]:
-    """Of a test: nothing that the person who runs it has set."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PREFLEDGER_")}

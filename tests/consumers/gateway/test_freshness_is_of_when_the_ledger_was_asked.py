@@ -1,7 +1,6 @@
 """Fresh as of when the ledger's ends were asked for, not as of when they were reached."""
 
 from consumers.gateway.freshness import MANY, Freshness, Lease
-from consumers.gateway.telling import lease_s
 from schemas.policy import Purpose
 from tests.consumers.asking import POLICY
 
@@ -54,10 +53,10 @@ def test_a_lease_runs_from_when_its_receipt_was_sent() -> None:
 
 
 def test_a_lease_is_the_most_that_any_purpose_that_needs_consent_allows() -> None:
-    assert lease_s(POLICY) == 30.0
+    assert POLICY.lease_s == 30.0
     purposes = {
         "offers": Purpose(max_staleness_s=5),
         "surveys": Purpose(max_staleness_s=120),
         "codes": Purpose(never_needs_consent=True, max_staleness_s=3_600),
     }
-    assert lease_s(POLICY.model_copy(update={"purposes": purposes})) == 120.0
+    assert POLICY.model_copy(update={"purposes": purposes}).lease_s == 120.0
