@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.copy import Copy
 from consumers.importing.source import Source, opened
-from consumers.scrub.outputs import complete, must_differ
+from consumers.outputs import complete, must_differ
 from consumers.scrub.rows import asked
 from consumers.scrub.text_list import TextList
 from consumers.scrub.wanted import Result, Wanted

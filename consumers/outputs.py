@@ -13,7 +13,7 @@ def must_differ(source: Path, *outputs: Path | None) -> None:
     """Nothing is written over the list itself, nor two lists into one file. Raises InputError."""
     paths = [path.resolve() for path in (source, *outputs) if path is not None]
     if len(set(paths)) < len(paths):
-        raise InputError("the file to scrub and the files to write must be different files")
+        raise InputError("the file to read and the files to write must be different files")
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def complete(path: Path) -> Iterator[Path]:
         os.replace(draft, path)
     except OSError as error:
         if error.errno in (28, 122):  # ENOSPC, EDQUOT
-            raise NoRoomError(f"there is no room to write {path}; make room and scrub again") from error
+            raise NoRoomError(f"there is no room to write {path}; make room and try again") from error
         raise UnavailableError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         draft.unlink(missing_ok=True)
