@@ -1,7 +1,7 @@
 """`confirm`: whether what was asked for is in force everywhere, and where it is not yet."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from consumers.confirmation import MARGIN, Enforcement, Tally, Target, Told
@@ -69,12 +69,12 @@ class Confirmation(NamedTuple):
         yield f"recorded  {rfc3339(self.recorded_at)}"
         yield f"enforced  {rfc3339(found.at)}" if found.at is not None else "enforced  not everywhere yet"
         for one in found.gateways:
-            yield f"  {one.name:<24} {_WORDS[one.state]}{f' {rfc3339(one.at)}' if one.at else ''}"
+            yield f"  {one.name:<24} {WORDS[one.state]}{f' {rfc3339(one.at)}' if one.at else ''}"
         if not found.gateways:
             yield "  no gateway was running: whoever starts reads it before it allows anything"
 
 
-_WORDS = {
+WORDS = {
     "enforced": "has it since",
     "waiting": "has not told yet that it has it",
     "expired": "may not send any more since",
@@ -92,11 +92,11 @@ class Confirming:
         self._event = decode(recorded.value)
         self._asked = recorded
         reference = LogView(log)
-        lease_ms = _longest_lease(Reference({OPERATOR_POLICY: reference.parts(OPERATOR_POLICY)}).policies)
+        lease_ms = longest_lease(Reference({OPERATOR_POLICY: reference.parts(OPERATOR_POLICY)}).policies)
         self._receipts = receipts
         self._target = _target(_of_one_request(log, recorded, self._event), self._event)
         self._tally = Tally(self._target)
-        _take_register(self._tally, reference.parts(OPERATOR_GATEWAYS), lease_ms)
+        take_register(self._tally, entries(reference.parts(OPERATOR_GATEWAYS)), lease_ms)
         receipts.since(self._target.recorded_at - lease_ms - 2 * MARGIN)
         self._asks_time_at = 0.0
 
@@ -158,13 +158,13 @@ def _is_caused_by(recorded: Recorded, event: Event) -> bool:
     return event.event_id.encode() in recorded.value and decode(recorded.value).causation_id == event.event_id
 
 
-def _longest_lease(policies: list[Policy]) -> int:
+def longest_lease(policies: list[Policy]) -> int:
     """How long, in milliseconds, a gateway may go on with what needs consent, under any policy there ever was."""
     return max((int(policy.lease_s * 1000) for policy in policies), default=30_000)
 
 
-def _take_register(tally: Tally, parts: Any, lease_ms: int) -> None:  # noqa: ANN401  # parts of a state
-    register: list[Fields] = entries(parts)
+def take_register(tally: Tally, register: Sequence[Fields], lease_ms: int) -> None:
+    """What the ledger knows of processes: which were registered, and which are gone."""
     for entry in register:
         if entry["type"] == "GatewayRegistered":
             tally.registered(entry["gateway"], entry["process"], entry["recorded_at"], lease_ms)

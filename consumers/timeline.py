@@ -1,99 +1,212 @@
-"""The timeline of a subject: every event about it, and about every account that it was ever in, in one order."""
+"""The timeline of a subject: every event about it, and about every account that it was ever in, in one order.
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+An account's statements stand in it from the first one on, also those from before the contact joined and from after it
+left: of each it is said whether it counts for the contact now, and why (`projections/bearing.py`).
+"""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from consumers.happenings import Happening, Happenings, together
 from consumers.opened import Ledger
-from consumers.wording import event_in_words, masked
-from ledger.log import Recorded
+from consumers.wording import masked
+from ledger.log import Position, Recorded
+from ledger.record import system_clock
+from projections import history
+from projections.bearing import Bearing, of_account, of_hold, of_own
+from projections.collecting import rarely
+from projections.membership import Moment, Spells
+from projections.reference_data import Reference
+from projections.standing import CORRECTABLE, corrected, standing
+from projections.statement import Fields
 from schemas.encoding import UnreadableEvent, decode
-from schemas.events import Event, PreferenceGranted, PreferenceRevoked
-from schemas.times import rfc3339
+from schemas.events import (
+    OPERATOR_POLICY,
+    ContactLinked,
+    ContactUnlinked,
+    Event,
+    FollowUpAssigned,
+    FollowUpOpened,
+    FollowUpResolved,
+    PreferenceGranted,
+    PreferenceRevoked,
+    StatementCorrected,
+)
+from schemas.policy import Policy
 
 
 class Item(NamedTuple):
-    """One event of a timeline; `via` is the account through which it concerns the subject, by reference."""
+    """One event of a timeline; `via` is the account through which it concerns the subject, by reference.
+
+    `bearing`: whether and why what it says counts for the subject now; None where that is no question.
+    """
 
     recorded: Recorded
     event: Event
-    via: str | None
+    via: str | None = None
+    bearing: Bearing | None = None
+
+    @property
+    def at(self) -> int:
+        """When it was recorded, in milliseconds."""
+        return self.recorded.recorded_at
 
 
-def timeline(ledger: Ledger, ref: str) -> list[Item]:
-    """The events of a subject (by reference), oldest record first."""
-    own = list(_events(ledger, ref, None))
-    accounts = sorted({item.event.account for item in own if hasattr(item.event, "account")})
-    through = [item for account in accounts for item in _events(ledger, account, account)]
-    return sorted(own + through, key=lambda item: (item.recorded.recorded_at, item.recorded.position))
+Told = Item | Happening
+"""What a timeline is made of."""
 
 
-def _events(ledger: Ledger, ref: str, via: str | None) -> Iterator[Item]:
+def timeline(ledger: Ledger, ref: str, at: int | None = None) -> list[Item]:
+    """The events of a subject (by reference), oldest record first; `at`: when they shall count, now by default."""
+    with rarely():
+        own = _events(ledger, ref)
+        accounts = sorted({event.account for _, event in own if isinstance(event, ContactLinked | ContactUnlinked)})
+        when = system_clock() if at is None else at
+        policy = Reference({OPERATOR_POLICY: ledger.view().parts(OPERATOR_POLICY)}).policy(when)
+        contact = history.contact(_parts(own))
+        items = [_own_item(pair, contact, policy, when) for pair in _judged(own)]
+        spells = dict(contact.accounts)
+        for account in accounts:
+            items += _through(account, _events(ledger, account), spells.get(account, ()), policy, when)
+        return sorted(items, key=_place)
+
+
+def whole(ledger: Ledger, ref: str, sources: Iterable[Happenings], at: int | None = None) -> list[Told]:
+    """The timeline with what others tell of it; a happening comes after the events of its moment."""
+    items = timeline(ledger, ref, at)
+    happened = together(sources, ref, [(item.recorded, item.event) for item in items])
+    return sorted([*items, *happened], key=_moment)  # stable: an event stands before what came of it
+
+
+def _place(item: Item) -> tuple[int, Position]:
+    position, recorded_at, _, _ = item[0]
+    return recorded_at, position
+
+
+def _moment(told: Told) -> int:
+    return told.at
+
+
+Pair = tuple[Recorded, Event]
+
+
+def _events(ledger: Ledger, ref: str) -> list[Pair]:
+    found = []
     for recorded in ledger.log.read_subject(ref):
         try:
-            yield Item(recorded, decode(recorded.value), via)
+            event = decode(recorded.value)
         except UnreadableEvent:
             continue  # `doctor` reports it
+        if event.subject == ref:
+            found.append((recorded, event))
+    return found
 
 
-def refs_in(items: list[Item]) -> set[str]:
-    """The references of people that the events of a timeline name."""
-    refs = {item.via for item in items if item.via}
-    for item in items:
-        actor = item.event.actor.partition(":")
-        refs |= {actor[2]} if actor[0] in ("agent", "person") else set()
-        refs |= {ref for ref in (getattr(item.event, "account", None), getattr(item.event, "assignee", None)) if ref}
-    return refs
+class _Judged(NamedTuple):
+    """An event, and what takes it out: a correction, or an earlier event of which it is a repetition."""
+
+    pair: Pair
+    out: Bearing | None
 
 
-def as_json(item: Item, names: Mapping[str, str]) -> dict[str, Any]:
-    """One line of `timeline --json`."""
-    recorded, event, via = item
-    scope = event.scope if isinstance(event, PreferenceGranted | PreferenceRevoked) else None
-    line = {
-        "event_id": event.event_id,
+def _judged(events: Sequence[Pair]) -> Iterator[_Judged]:
+    keys = {event.idempotency_key for _, event in events}
+    if len(keys) == len(events) and not any(event.type == "StatementCorrected" for _, event in events):
+        return (_Judged(pair, None) for pair in events)  # nearly always: nothing was repeated, nothing corrected
+    return _judged_one_by_one(events)
+
+
+def _judged_one_by_one(events: Sequence[Pair]) -> Iterator[_Judged]:
+    entries = [_entry(*pair) for pair in events]
+    stands = {entry["offset"] for entry in standing(entries)}
+    wrong = corrected(entries)
+    for recorded, event in events:
+        out: Bearing | None = None
+        if event.type in CORRECTABLE and recorded.position.offset not in stands:
+            if event.event_id in wrong:
+                out = "corrected"
+            elif event.type != "StatementCorrected":
+                out = "repeated"
+        yield _Judged((recorded, event), out)
+
+
+def _own_item(judged: _Judged, contact: history.Contact, policy: Policy, at: int) -> Item:
+    (recorded, event), out = judged
+    if out is not None or event.type not in CORRECTABLE:
+        return Item(recorded, event, None, out)
+    if isinstance(event, PreferenceGranted | PreferenceRevoked):
+        return Item(recorded, event, None, of_own(_said(recorded, event), contact, policy, at))
+    return Item(recorded, event, None, "own")
+
+
+def _through(account: str, events: Sequence[Pair], spells: Spells, policy: Policy, at: int) -> Iterator[Item]:
+    """An account's events as they concern a contact that was in it at some time."""
+    holds = {hold.event_id: hold for hold in history.account(_parts(events)).holds}
+    for (recorded, event), out in _judged(events):
+        bearing = out
+        if out is None and isinstance(event, PreferenceGranted | PreferenceRevoked):
+            bearing = of_account(_said(recorded, event), spells, policy, at)
+        elif out is None and (hold := holds.get(event.event_id)):
+            bearing = of_hold(hold.opened, hold.resolved, spells, at)
+        yield Item(recorded, event, account, bearing)
+
+
+def _said(recorded: Recorded, event: PreferenceGranted | PreferenceRevoked) -> history.Said:
+    partition, offset = recorded.position
+    scope = event.scope
+    return history.Said(
+        isinstance(event, PreferenceRevoked),
+        (scope.brand, scope.channel, scope.purpose),
+        Moment(min(event.occurred_at, recorded.recorded_at), recorded.recorded_at, partition, offset),
+        event.valid_until,
+        event.basis if isinstance(event, PreferenceGranted) else None,
+        event.event_id,
+    )
+
+
+def _parts(events: Sequence[Pair]) -> list[Fields]:
+    """The events as the one part of a state, for what is asked of states: who was in an account, what holds."""
+    if not events:
+        return []
+    entries = [_entry(*pair) for pair in events if pair[1].type not in ("PreferenceGranted", "PreferenceRevoked")]
+    return [{"partition": events[0][0].position.partition, "entries": entries}]
+
+
+def _entry(recorded: Recorded, event: Event) -> Fields:
+    entry: Fields = {
         "type": event.type,
-        "occurred_at": rfc3339(event.occurred_at),
-        "recorded_at": rfc3339(recorded.recorded_at),
-        "position": list(recorded.position),
-        "via": names[via] if via else None,
-        "actor": actor_in_words(event, names),
-        "procedure": event.capture.procedure,
-        "flags": list(event.flags),
-        "source": event.capture.source,
-        "says": event_in_words(event, names),
-        "scope": scope and scope.model_dump(),
-        "evidence": event.evidence and event.evidence.model_dump(exclude_none=True),
+        "event_id": event.event_id,
+        "idempotency_key": event.idempotency_key,
+        "content": event.content,
+        "offset": recorded.position.offset,
+        "recorded_at": recorded.recorded_at,
+        "occurred_at": min(event.occurred_at, recorded.recorded_at),
     }
-    return line
+    match event:
+        case ContactLinked() | ContactUnlinked():
+            entry["account"] = event.account
+        case StatementCorrected():
+            entry["corrects"] = event.corrects
+        case FollowUpOpened():
+            entry["holds"] = event.holds
+        case FollowUpResolved():
+            entry["follow_up"] = event.follow_up
+    return entry
 
 
-def actor_in_words(event: Event, names: Mapping[str, str]) -> str:
-    """Who made the change: `agent:alice`, `person` where it was the subject, a system's code."""
-    kind, _, id_ = event.actor.partition(":")
-    if kind == "person":
-        return "person" if id_ == event.subject else f"person:{names[id_]}"
-    return names[id_] if kind == "agent" else event.actor
+def refs_in(items: Sequence[Told]) -> set[str]:
+    """The references of people that the events of a timeline name."""
+    events = [item.event for item in items if isinstance(item, Item)]
+    actors = {event.actor for event in events}
+    refs = {actor.partition(":")[2] for actor in actors if actor.startswith(("agent:", "person:"))}
+    for event in events:
+        if isinstance(event, ContactLinked | ContactUnlinked):
+            refs.add(event.account)
+        elif isinstance(event, FollowUpAssigned):
+            refs.add(event.assignee)
+    return refs | {item.via for item in items if isinstance(item, Item) and item.via}
 
 
-def names_of(ledger: Ledger, items: list[Item]) -> Mapping[str, str]:
+def names_of(ledger: Ledger, items: Sequence[Told]) -> Mapping[str, str]:
     """How the references of a timeline may be shown."""
     return masked(ledger.people, refs_in(items))
-
-
-def in_words(items: list[Item], names: Mapping[str, str]) -> Iterator[str]:
-    """A timeline as a person reads it: when it was said, what, by whom, under which procedure, what was flagged."""
-    for recorded, event, via in items:
-        yield f"{rfc3339(event.occurred_at)}  {names[via] + ': ' if via else ''}{event_in_words(event, names)}"
-        how = f"through {event.capture.source}{_procedure(event)}{_late(recorded, event)}"
-        yield f"    by {actor_in_words(event, names)} {how}"
-        if event.flags:
-            yield f"    flagged {', '.join(event.flags)}"
-
-
-def _procedure(event: Event) -> str:
-    return f", procedure {event.capture.procedure}" if event.capture.procedure else ""
-
-
-def _late(recorded: Recorded, event: Event) -> str:
-    late = recorded.recorded_at - event.occurred_at > 1_000
-    return f", recorded {rfc3339(recorded.recorded_at)}" if late else ""

@@ -5,6 +5,7 @@ without conversion, and one moment has one spelling.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -52,8 +53,17 @@ def _moment(text: str) -> datetime:
 
 def rfc3339(millis: int) -> str:
     """`2026-11-22T10:00:00.000Z`; always UTC, always milliseconds, so that texts sort as the times do."""
-    moment = EPOCH + timedelta(milliseconds=millis)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z"
+    day, rest = divmod(millis, DAY)
+    seconds, thousandths = divmod(rest, SECOND)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_date(day)}T{hour:02d}:{minute:02d}:{second:02d}.{thousandths:03d}Z"
+
+
+@lru_cache(4_096)
+def _date(day: int) -> str:
+    """A day of the calendar, from 1970 on: of the thousands of times that a long list shows, few days are new."""
+    return (EPOCH + timedelta(days=day)).date().isoformat()
 
 
 def time_zone(name: str) -> ZoneInfo:

@@ -1,0 +1,51 @@
+"""When the statements of a timeline were in force at every gateway: `Happenings` from the gateways' own receipts."""
+
+from collections.abc import Iterator, Sequence
+
+from consumers.confirm import WORDS, Confirmation, Receipts
+from consumers.confirmation import Enforcement, Target
+from consumers.enforcing import Enforcing, Register, Watched
+from consumers.happenings import Happening
+from ledger.log import Log, Recorded
+from schemas.events import Event, PreferenceRevoked
+from schemas.times import rfc3339
+
+ALWAYS = -1
+
+
+class InForce:
+    """Tells of every revocation when the last gateway had it, and of each gateway when."""
+
+    def __init__(self, log: Log, receipts: Receipts) -> None:
+        self._log = log
+        self._receipts = receipts
+
+    def of(self, _ref: str, events: Sequence[tuple[Recorded, Event]]) -> Iterator[Happening]:
+        """One for each revocation; one that is not in force everywhere yet stands where it was recorded."""
+        noes = {event.event_id: (at, event) for at, event in events if isinstance(event, PreferenceRevoked)}
+        if not noes:
+            return
+        ordered = sorted(noes.values(), key=lambda pair: pair[0].recorded_at)
+        watched = [Watched(event.event_id, target_of(recorded), ALWAYS) for recorded, event in ordered]
+        for found in Enforcing(Register(self._log), self._receipts).of(watched):
+            recorded, event = noes[found.watched.event_id]
+            yield _happening(recorded, event, found.enforcement)
+
+
+def target_of(recorded: Recorded) -> Target:
+    """What has to be in force of one event that is not the stop switch."""
+    partition, offset = recorded.position
+    return Target({partition: offset + 1}, recorded.recorded_at, may_expire=True)
+
+
+def _happening(recorded: Recorded, event: Event, found: Enforcement) -> Happening:
+    at = recorded.recorded_at if found.at is None else found.at
+    says = "not in force everywhere yet" if found.at is None else "in force everywhere"
+    return Happening(
+        at,
+        "Enforced" if found.enforced else "NotEnforcedYet",
+        event.event_id,
+        f"{says}: the no recorded {rfc3339(recorded.recorded_at)}",
+        [f"{one.name:<24} {WORDS[one.state]}{f' {rfc3339(one.at)}' if one.at else ''}" for one in found.gateways],
+        Confirmation(event.event_id, event.occurred_at, recorded.recorded_at, found).as_json(),
+    )
