@@ -7,10 +7,9 @@ no tally of its own.
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from consumers.confirm import Receipts, longest_lease, take_register
 from consumers.confirmation import MARGIN, Enforcement, Tally, Target, Told
@@ -18,7 +17,6 @@ from ledger.log import Log
 from projections.history import entries
 from projections.log_view import LogView
 from projections.reference_data import Reference
-from projections.statement import Fields
 from schemas.events import OPERATOR_GATEWAYS, OPERATOR_POLICY
 
 HORIZON: Final = 2 * MARGIN
@@ -27,18 +25,21 @@ FAR: Final = 600_000
 """Where the next event is so much later (milliseconds), the receipts between are skipped."""
 
 
-class Watched(NamedTuple):
+What = TypeVar("What")
+
+
+class Watched(NamedTuple, Generic[What]):
     """An event to be looked at. `until`: in force by then is in force soon enough, and nothing is said of it."""
 
-    event_id: str
+    what: What
     target: Target
     until: int
 
 
-class Found(NamedTuple):
+class Found(NamedTuple, Generic[What]):
     """How far an event is; `enforcement.at` is None where it is not in force everywhere yet."""
 
-    watched: Watched
+    what: What
     enforcement: Enforcement
 
 
@@ -64,21 +65,23 @@ class Register:
         """Whether a process was registered after `start`, up to `end`."""
         return bisect_right(self._registered, end) > bisect_right(self._registered, start)
 
-    def tally(self, target: Target) -> Tally:
-        """A tally that knows all processes which had not gone long before its event."""
-        tally = Tally(target)
-        take_register(tally, self._alive(target.recorded_at - self.window), self.lease_ms)
+    def tally(self, target: Target, heard: Collection[str]) -> Tally:
+        """A tally that knows all processes but those that had gone long before its event and told nothing since."""
+        tally, start = Tally(target), target.recorded_at - self.window
+        known = [
+            entry
+            for entry in self._entries
+            if (process := entry.get("process", "")) in heard or self._retired.get(process, start) >= start
+        ]
+        take_register(tally, known, self.lease_ms)
         return tally
-
-    def _alive(self, at: int) -> list[Fields]:
-        return [entry for entry in self._entries if self._retired.get(entry.get("process", ""), at) >= at]
 
 
 @dataclass(slots=True)
-class _Open:
+class _Open(Generic[What]):
     """An event that is not in force yet, as far as was read."""
 
-    watched: Watched
+    watched: Watched[What]
     tally: Tally
     look_at: int
     done: Enforcement | None = None
@@ -94,41 +97,42 @@ class _Open:
 
 
 @dataclass(slots=True)
-class Enforcing:
+class Enforcing(Generic[What]):
     """Reads receipts beside events. Of one thread, for one reading."""
 
     register: Register
     receipts: Receipts
     _recent: deque[Told] = field(default_factory=deque)
     _last: dict[str, Told] = field(default_factory=dict)
-    _open: list[_Open] = field(default_factory=list)
-    _ahead: Iterator[Told] = field(default_factory=lambda: iter(()))
+    _open: list[_Open[What]] = field(default_factory=list)
+    _told: Iterator[Told] = field(default_factory=lambda: iter(()))
+    _next: Told | None = None
     _at: int = -1
 
-    def of(self, events: Iterable[Watched]) -> Iterator[Found]:
+    def of(self, events: Iterable[Watched[What]]) -> Iterator[Found[What]]:
         """Those of the events, which come in the order in which they were recorded, that were not in force in time.
 
         Raises UnavailableError.
         """
         for watched in events:
             recorded_at = watched.target.recorded_at
-            yield from self._read_to(recorded_at + HORIZON, recorded_at - self.register.window)
+            horizon = min(HORIZON, max(0, watched.until - recorded_at))
+            yield from self._read_to(recorded_at + horizon, recorded_at - self.register.window)
             if not self._in_time(watched):
                 self._open.append(self._opened(watched))
         yield from self._read_on()
 
-    def _read_to(self, end: int, start: int) -> Iterator[Found]:
+    def _read_to(self, end: int, start: int) -> Iterator[Found[What]]:
         if self._at < 0 or (start > self._at + FAR and not self._open):
             self.receipts.since(max(start, 0))
             self._recent.clear()
             self._last.clear()
-            self._ahead = self.receipts.told()
-        for told in self._ahead:
-            if told.at > end:
-                self._ahead = chain([told], self._ahead)
-                break
-            self._take(told)
-        self._at = end
+            self._told = self.receipts.told()
+            self._next = next(self._told, None)
+        while self._next is not None and self._next.at <= end:
+            self._take(self._next)
+            self._next = next(self._told, None)
+        self._at = max(self._at, end)
         while self._recent and self._recent[0].at < start:
             self._recent.popleft()
         yield from self._settled()
@@ -139,47 +143,52 @@ class Enforcing:
         for one in self._open:
             one.take(told)
 
-    def _settled(self) -> Iterator[Found]:
+    def _settled(self) -> Iterator[Found[What]]:
         done = [one for one in self._open if one.done is not None]
         if done:
             self._open = [one for one in self._open if one.done is None]
             yield from _late(done)
 
-    def _in_time(self, watched: Watched) -> bool:
-        """Whether it certainly is: every process that any tally could wait for has told that it has it."""
+    def _in_time(self, watched: Watched[What]) -> bool:
+        """Whether it certainly is: every process that any tally could wait for has told by then that it has it."""
         target, start = watched.target, watched.target.recorded_at - self.register.window
-        if watched.until < target.recorded_at + HORIZON or not target.may_expire:
+        if watched.until < target.recorded_at or not target.may_expire:
             return False
         if self.register.begun_in(start, target.recorded_at):
             return False
-        heard = [told for told in self._last.values() if told.at >= start]
         [(partition, past)] = target.past.items()
-        return all(told.receipt.watermark.get(partition, 0) >= past for told in heard)
+        return all(
+            told.at <= watched.until and told.receipt.watermark.get(partition, 0) >= past
+            for told in self._last.values()
+            if told.at >= start
+        )
 
-    def _opened(self, watched: Watched) -> _Open:
+    def _opened(self, watched: Watched[What]) -> _Open[What]:
         recorded_at = watched.target.recorded_at
-        one = _Open(watched, self.register.tally(watched.target), recorded_at + MARGIN)
-        for told in self._recent:
-            if told.at >= recorded_at - self.register.window:
-                one.take(told)
+        recent = [told for told in self._recent if told.at >= recorded_at - self.register.window]
+        tally = self.register.tally(watched.target, {told.receipt.process for told in recent})
+        one = _Open(watched, tally, recorded_at + MARGIN)
+        for told in recent:
+            one.take(told)
         return one
 
-    def _read_on(self) -> Iterator[Found]:
+    def _read_on(self) -> Iterator[Found[What]]:
         """To the end of what was told, or until there is nothing left to wait for."""
-        end = self._at
-        while self._open and (told := next(self._ahead, None)) is not None:
-            end = told.at
-            self._take(told)
+        while self._open and self._next is not None:
+            self._at = self._next.at
+            self._take(self._next)
+            self._next = next(self._told, None)
             yield from self._settled()
         if self._open:
-            now = max(self.receipts.now(), end)
+            now = max(self.receipts.now(), self._at)
             for one in self._open:
                 one.done = one.tally.settled(now)
             yield from _late(self._open)
+            self._open = []
 
 
-def _late(done: Sequence[_Open]) -> Iterator[Found]:
+def _late(done: Iterable[_Open[What]]) -> Iterator[Found[What]]:
     for one in done:
         found = one.done
         if found is not None and (found.at is None or found.at > one.watched.until):
-            yield Found(one.watched, found)
+            yield Found(one.watched.what, found)

@@ -22,14 +22,13 @@ class InForce:
 
     def of(self, _ref: str, events: Sequence[tuple[Recorded, Event]]) -> Iterator[Happening]:
         """One for each revocation; one that is not in force everywhere yet stands where it was recorded."""
-        noes = {event.event_id: (at, event) for at, event in events if isinstance(event, PreferenceRevoked)}
-        if not noes:
-            return
-        ordered = sorted(noes.values(), key=lambda pair: pair[0].recorded_at)
-        watched = [Watched(event.event_id, target_of(recorded), ALWAYS) for recorded, event in ordered]
-        for found in Enforcing(Register(self._log), self._receipts).of(watched):
-            recorded, event = noes[found.watched.event_id]
-            yield _happening(recorded, event, found.enforcement)
+        noes = [pair for pair in events if isinstance(pair[1], PreferenceRevoked)]
+        noes.sort(key=lambda pair: pair[0].recorded_at)
+        watched = [Watched(pair, target_of(pair[0]), ALWAYS) for pair in noes]
+        if watched:
+            enforcing: Enforcing[tuple[Recorded, Event]] = Enforcing(Register(self._log), self._receipts)
+            for (recorded, event), found in enforcing.of(watched):
+                yield _happening(recorded, event, found)
 
 
 def target_of(recorded: Recorded) -> Target:
