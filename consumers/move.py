@@ -6,7 +6,6 @@ before the target is opened for use, all of it is read back and compared with th
 
 import hashlib
 import heapq
-import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -15,13 +14,21 @@ from typing import NamedTuple, Protocol, TypeVar
 from consumers.erasure import erased_refs
 from consumers.history_scan import every_event
 from ledger.errors import RefusedError
-from ledger.log import Log, Recorded
+from ledger.leaves import leaf
+from ledger.log import Log, Position, Recorded
 from ledger.people import People, Words
 from schemas.topics import partition_of
 
 BATCH = 2_000
 Item = TypeVar("Item")
 Progress = Callable[[int], None]
+
+
+class Moving(NamedTuple):
+    """An entry on its way, and where it stood in the logs that it was in, the first one first."""
+
+    recorded: Recorded
+    was: Sequence[Position]
 
 
 class Target(Protocol):
@@ -37,8 +44,8 @@ class Target(Protocol):
         """What it holds now, each partition in its order."""
         ...
 
-    def add(self, entries: Sequence[Recorded]) -> None:
-        """Adds entries at the end of their partitions, in order. Raises UnavailableError."""
+    def add(self, entries: Sequence[Moving]) -> None:
+        """Adds entries, and where they stood, at the end of their partitions, in order. Raises UnavailableError."""
         ...
 
     def finish(self) -> None:
@@ -74,12 +81,6 @@ class Chains:
     __hash__ = None  # type: ignore[assignment]
 
 
-def leaf(recorded: Recorded) -> bytes:
-    """What is hashed of an entry (docs/privacy.md)."""
-    key = recorded.key.encode()
-    return struct.pack(">QH", recorded.recorded_at, len(key)) + key + recorded.value
-
-
 def move_log(source: Log, target: Target, shut: Callable[[], None], progress: Progress = lambda _n: None) -> int:
     """Fills the target with all of the source and opens it for use; returns how many entries it has.
 
@@ -103,10 +104,16 @@ def move_log(source: Log, target: Target, shut: Callable[[], None], progress: Pr
     return sum(_chained(target.held()).counts.values())
 
 
-def _in_order(source: Log, ends: Mapping[int, int]) -> Iterator[Recorded]:
+def _in_order(source: Log, ends: Mapping[int, int]) -> Iterator[Moving]:
     """All of a log by the time recorded, so that it never runs backwards in any partition of the target either."""
-    parts = [source.read(partition, 0, end) for partition, end in sorted(ends.items())]
-    return heapq.merge(*parts, key=lambda recorded: (recorded.recorded_at, recorded.position))
+    parts = [_scanned(source, partition, end) for partition, end in sorted(ends.items())]
+    return heapq.merge(*parts, key=lambda one: (one.recorded.recorded_at, one.recorded.position))
+
+
+def _scanned(source: Log, partition: int, end: int) -> Iterator[Moving]:
+    for offset, recorded_at, key, value, was in source.scan(partition, end):
+        position = Position(partition, offset)
+        yield Moving(Recorded(position, recorded_at, key, value), (*(was or ()), position))
 
 
 def _chained(held: Iterable[Recorded]) -> Chains:
@@ -124,7 +131,7 @@ def _is_complete(source: Log, ends: Mapping[int, int], partitions: int, held: Ch
     if not held.counts:
         return False
     expected, complete = Chains(), True
-    for recorded in _in_order(source, ends):
+    for recorded, _was in _in_order(source, ends):
         partition = partition_of(recorded.key, partitions)
         if expected.counts[partition] < held.counts[partition]:
             expected.add(partition, recorded)
@@ -144,11 +151,11 @@ def _fill(source: Log, ends: Mapping[int, int], target: Target, held: Mapping[in
     chains = Chains()
     for batch in batches(_in_order(source, ends), BATCH):
         new = []
-        for recorded in batch:
+        for recorded, was in batch:
             partition = partition_of(recorded.key, target.partitions)
             chains.add(partition, recorded)
             if chains.counts[partition] > held.get(partition, 0):
-                new.append(recorded)
+                new.append(Moving(recorded, was))
         if new:
             target.add(new)
         progress(len(batch))

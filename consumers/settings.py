@@ -24,6 +24,12 @@ class Settings(BaseSettings):
         "", description="SQLAlchemy URL of the projections; by default a file in the data folder."
     )
     secret_file: Path = Field(Path(), description="The secret behind references; by default in the data folder.")
+    signing_key_file: Path = Field(Path(), description="The key that signs checkpoints; by default beside the secret.")
+    log_name: str = Field(
+        "prefledger",
+        pattern=r"^[^\s+]{1,200}$",
+        description="What the origin of checkpoints begins with: a name of yours.",
+    )
     brand: str | None = Field(None, description="The brand meant where a question gives none; by default the policy's.")
 
     listen: str = Field("127.0.0.1", description="Address that workers and gateways answer on; in a container 0.0.0.0.")
@@ -62,6 +68,8 @@ class Settings(BaseSettings):
         self.database_url = self.database_url or f"sqlite:///{self._beside('projections.db')}"
         if self.secret_file == Path():
             self.secret_file = self.home / "secret"
+        if self.signing_key_file == Path():
+            self.signing_key_file = self.secret_file.with_name("signing-key")
         return self
 
     @property
@@ -93,6 +101,10 @@ class Settings(BaseSettings):
     def people_path(self) -> Path:
         """The file of identities and evidence, beside the ledger's."""
         return self.ledger_path.with_name("people.db")
+
+    def proofs_path(self, ledger_id: str) -> Path:
+        """The folder of a ledger's checkpoints and tiles. It stays where it is when the ledger is moved."""
+        return self.home / "tlog" / ledger_id
 
     @property
     def replica_path(self) -> Path:

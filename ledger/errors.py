@@ -9,6 +9,7 @@ PreferenceLedgerError
     ├── UnavailableError       exit 3: nothing was acknowledged; repeat with the same key
     │   └── NoRoomError        … once there is room on the disk again
     ├── NotALedgerError        exit 2: the file is something else, or is damaged
+    ├── TamperedError          exit 1: what was proven once does not hold any more
     └── WrongSecretError       exit 2: the secret is not the one this ledger was made with
 """
 
@@ -45,3 +46,7 @@ class NotALedgerError(LedgerError):
 
 class WrongSecretError(LedgerError):
     """The secret is not the one that this ledger's references were made with. Nothing was read or written."""
+
+
+class TamperedError(LedgerError):
+    """A proof, a signature or a hash does not hold: something was changed, removed or put in. Nothing was written."""

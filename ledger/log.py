@@ -26,6 +26,11 @@ class Recorded(NamedTuple):
     value: bytes
 
 
+Scanned = tuple[int, int, str, bytes, Sequence[Position] | None]
+"""An entry as the log itself has it: offset, recorded_at, key, value, and where it stood in the logs that it was moved
+from, the first one first. A plain tuple: of a whole log a named one would take as long to make as to hash."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """Something to append once.
@@ -107,6 +112,13 @@ class Log(Protocol):
         """The entries of a partition from offset `start` up to, not including, `end` (now's end by default).
 
         Streams: memory does not grow with the number of entries.
+        """
+        ...
+
+    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
+        """As `read` from the first entry, from where the log itself lies and never from a copy: for who checks it.
+
+        What is wrong with it is not mended and not passed over. Raises NotALedgerError where it cannot be read on.
         """
         ...
 

@@ -105,6 +105,13 @@ def _assembled(settings: Settings, broker: Broker, there: dict[str, Described], 
     return Ledger(settings, log, people, references, recorder, open_store, open_objects)
 
 
+def open_log(settings: Settings) -> KafkaLog:
+    """The log without its secret: for what can be read by reference only. Raises NotALedgerError, UnavailableError."""
+    broker = settings.broker()
+    make_folder(settings.home)
+    return _log(settings, broker, checked(broker))
+
+
 def _log(settings: Settings, broker: Broker, there: dict[str, Described]) -> KafkaLog:
     topic = there[broker.topics.ledger]
     return KafkaLog(broker, settings.mirror_path, topic.partitions, topic.topic_id, settings.kafka_timeout_s)

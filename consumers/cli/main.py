@@ -24,6 +24,7 @@ from consumers.cli import (
     operator,
     privacy,
     procedures,
+    proofs,
     questions,
     replay,
     statements,
@@ -31,7 +32,7 @@ from consumers.cli import (
     worker,
 )
 from consumers.cli.output import complain
-from ledger.errors import UnavailableError
+from ledger.errors import TamperedError, UnavailableError
 from schemas.errors import PreferenceLedgerError
 
 OK, NO, USAGE, AWAY, BUG = 0, 1, 2, 3, 70
@@ -55,6 +56,7 @@ for group in (
     late,
     procedures,
     replay,
+    proofs,
     operator,
     privacy,
     operations,
@@ -74,6 +76,9 @@ def run(arguments: Sequence[str]) -> int:
     except UnavailableError as error:
         complain(str(error))
         return AWAY
+    except TamperedError as error:
+        complain(str(error))
+        return NO
     except PreferenceLedgerError as error:
         complain(str(error))
         return USAGE

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
-from ledger.log import Entry
+from ledger.log import Entry, Position
 
 EVENT_ID, CLAIM, CONTENT, FREES, RECLAIMS = HEADERS = ("event-id", "claim", "content", "frees", "reclaims")
 ORIGINAL_POSITION = "original-position"
@@ -46,6 +46,17 @@ def headers_of(entry: Entry) -> list[tuple[str, bytes]]:
         return []
     said = (entry.event_id, entry.claim, entry.content, entry.frees, entry.reclaims)
     return [(name, text.encode()) for name, text in zip(HEADERS, said, strict=True) if text is not None]
+
+
+def origins_of(headers: Headers) -> tuple[Position, ...]:
+    """Where an entry stood in the logs that it was moved from, the first one first. Raises ValueError."""
+    said = [raw.split(b"/") for name, raw in headers if name == ORIGINAL_POSITION]
+    return tuple(Position(int(partition), int(offset)) for partition, offset in said)
+
+
+def origin_headers(was: Sequence[Position]) -> tuple[tuple[str, bytes], ...]:
+    """The headers that say so."""
+    return tuple((ORIGINAL_POSITION, b"%d/%d" % position) for position in was)
 
 
 def _of_value(value: bytes) -> Facts | None:

@@ -23,10 +23,11 @@ from ledger.adapters.kafka_client import TIMEOUT
 from ledger.adapters.kafka_mirror import Fetched, KafkaMirror
 from ledger.adapters.kafka_plan import Plan, as_read
 from ledger.adapters.kafka_room import Room
+from ledger.adapters.kafka_scan import scan
 from ledger.adapters.kafka_source import KafkaSource
 from ledger.broker import Broker
 from ledger.errors import NotALedgerError, UnavailableError
-from ledger.log import Entry, Outcome, Position, Recorded
+from ledger.log import Entry, Outcome, Position, Recorded, Scanned
 from schemas.topics import partition_of
 
 APPEND_PATIENCE = 1.0
@@ -117,6 +118,10 @@ class KafkaLog:
             end = last if end is None else min(end, last)
             self._catch_up({partition: end}, self._patience)
         return self._mirror.read(partition, start, end)
+
+    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
+        """See the port. Asks the broker, not the mirror."""
+        return scan(self._broker, self._broker.topics.ledger, partition, end)
 
     def read_subject(self, key: str) -> Iterator[Recorded]:
         """See the port."""

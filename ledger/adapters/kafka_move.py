@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 from ledger.adapters.kafka_catch_up import STALLED
-from ledger.adapters.kafka_entry import ORIGINAL_POSITION
+from ledger.adapters.kafka_entry import origin_headers
 from ledger.adapters.kafka_source import KafkaSource
 from ledger.adapters.kafka_topics import Described, KafkaTopics
 from ledger.adapters.kafka_writer import KafkaWriter, Record
@@ -59,15 +59,18 @@ class KafkaMove:
                     for raw in part.records:
                         yield Recorded(Position(part.partition, raw.offset), raw.timestamp, raw.key, raw.value)
 
-    def add(self, entries: Sequence[Recorded]) -> None:
-        """Adds entries at the end of their partitions, in order. Raises UnavailableError: begin again then."""
+    def add(self, entries: Sequence[tuple[Recorded, Sequence[Position]]]) -> None:
+        """Adds entries, and where they stood, at the end of their partitions, in order.
+
+        Raises UnavailableError: begin again then.
+        """
         self._writer.write_all(
             [
                 Record(
                     self._topic, partition_of(entry.key, self.partitions), entry.key.encode(), entry.value,
-                    ((ORIGINAL_POSITION, b"%d/%d" % entry.position),), entry.recorded_at,
+                    origin_headers(was), entry.recorded_at,
                 )
-                for entry in entries
+                for entry, was in entries
             ]
         )  # fmt: skip
 

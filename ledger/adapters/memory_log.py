@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from ledger.log import Appended, Conflict, Duplicate, Entry, Outcome, Position, Recorded
+from ledger.log import Appended, Conflict, Duplicate, Entry, Outcome, Position, Recorded, Scanned
 
 
 @dataclass(slots=True)
@@ -75,6 +75,10 @@ class MemoryLog:
         entries = self._partitions[partition]
         last = len(entries)
         return (entries[offset] for offset in range(start, last if end is None else min(end, last)))
+
+    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
+        """See the port."""
+        return ((one.position.offset, *one[1:], None) for one in self.read(partition, 0, end))
 
     def read_subject(self, key: str) -> Iterator[Recorded]:
         """See the port."""

@@ -18,8 +18,9 @@ from ledger.adapters.group_commit import Answer, GroupCommit, Take
 from ledger.adapters.sqlite_append import Append, packed_id
 from ledger.adapters.sqlite_file import Kind, SqliteFile
 from ledger.adapters.sqlite_rows import packed
+from ledger.adapters.sqlite_scan import scan
 from ledger.errors import NoRoomError, UnavailableError
-from ledger.log import Entry, Outcome, Position, Recorded
+from ledger.log import Entry, Outcome, Position, Recorded, Scanned
 
 CHUNK = 2_000  # rows read in one moment
 SUBJECT_CHUNK = 256
@@ -132,6 +133,12 @@ class SqliteLog:
             for offset, recorded_at, key, value in rows:
                 yield new(Recorded, (new(Position, (0, offset)), recorded_at, key, value))
             start += CHUNK
+
+    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
+        """See the port."""
+        if partition != 0:
+            raise ValueError(f"a SQLite log has partition 0, not {partition}")
+        return scan(self._file, end)
 
     def read_subject(self, key: str) -> Iterator[Recorded]:
         """See the port. Holds eight bytes an entry of the subject."""

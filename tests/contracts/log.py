@@ -134,6 +134,15 @@ class LogContract:
         appended(log, entry(key, value=b"after"))
         assert values(reading) == [b"before"]
 
+    def test_who_checks_the_log_is_given_what_everybody_reads(self, log: Log) -> None:
+        appended(log, *(entry() for _entry in range(5)))
+        for partition, end in log.ends().items():
+            read = [(one.position.offset, *one[1:]) for one in log.read(partition)]
+            scanned = list(log.scan(partition))
+            assert [one[:4] for one in scanned] == read
+            assert not any(was for *_, was in scanned)
+            assert list(log.scan(partition, end - 1)) == [one for one in scanned if one[0] < end - 1]
+
     def test_the_end_of_a_partition_is_past_everything_in_it(self, log: Log) -> None:
         (outcome,) = appended(log, entry())
         partition, offset = outcome.position

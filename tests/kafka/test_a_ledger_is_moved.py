@@ -15,12 +15,12 @@ from consumers.bootstrap import open_ledger
 from consumers.bootstrap.distributed import Layout, make_topics
 from consumers.bootstrap.moving import move
 from consumers.erasure import erase_everywhere
-from consumers.move import leaf
 from consumers.opened import Ledger
 from consumers.settings import Settings
 from ledger.adapters.kafka_append import KafkaAppend
 from ledger.adapters.kafka_source import KafkaSource
 from ledger.errors import NotALedgerError, RefusedError
+from ledger.leaves import leaf
 from ledger.log import Log, Recorded
 from ledger.requests import Amend, Grant, Link, Operate, Origin, Revoke
 from schemas.events import OPERATOR_INBOX

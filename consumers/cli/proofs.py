@@ -1,0 +1,146 @@
+"""`checkpoint`, `prove`, `verify`: what an outsider can check."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consumers.cli.options import AUDIT, Json, opened
+from consumers.cli.output import either, emit, say
+from consumers.proofs.checkpoints import CHECKPOINT, Checkpoints, Proof
+from consumers.proofs.verify import Report, Verification
+from consumers.proofs.walk import Finding
+from consumers.settings import Settings, load
+from ledger.checkpoint import Head, proof_text
+from ledger.errors import NotALedgerError
+from ledger.leaves import leaf
+from ledger.tiles import Tiles
+from schemas.errors import InputError
+
+Vkey = Annotated[
+    str | None, typer.Option("--key", metavar="VKEY", help="The public key to trust; by default this machine's own.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    for command in (checkpoint, prove, verify):
+        app.command(rich_help_panel=AUDIT)(command)
+
+
+def checkpoint(
+    out: Annotated[Path | None, typer.Option(help="A file to write it to, for whoever is to keep it.")] = None,
+    json: Json = False,
+) -> None:
+    """Sign what the log holds now, and print it: the one thing that an auditor has to keep."""
+    from consumers.bootstrap.proofs import open_checkpoints
+
+    with opened() as ledger:
+        checkpoints = open_checkpoints(ledger)
+        signed = checkpoints.make()
+        partitions = {
+            str(partition): told.head.size
+            for (era, partition), told in sorted(checkpoints.heads.newest.items())
+            if era == checkpoints.era
+        }
+    if out:
+        _write(out, signed.note)
+    document = head_json(signed.head) | {
+        "entries": sum(partitions.values()), "partitions": partitions, "added": signed.added,
+        "key": str(checkpoints.verifier), "checkpoint": signed.note.decode(),
+    }  # fmt: skip
+    covers = f"It covers {document['entries']:,} entries, {signed.added:,} of them new."
+    either(json, document, [signed.note.decode(), covers, f"Public key: {checkpoints.verifier}"])
+
+
+def head_json(head: Head) -> dict[str, Any]:
+    """A head as JSON."""
+    return {"origin": head.origin, "size": head.size, "root": b64encode(head.root).decode()}
+
+
+def _write(out: Path, data: bytes) -> None:
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror}") from None
+
+
+def prove(event_id: Annotated[str, typer.Argument(metavar="EVENT_ID")], json: Json = False) -> None:
+    """Prove that an event is in the log: its path to its partition's head, and that head's to the checkpoint."""
+    from consumers.bootstrap.proofs import open_checkpoints
+
+    with opened() as ledger:
+        checkpoints = open_checkpoints(ledger)
+        proof = checkpoints.prove(event_id)
+        document = proof_json(checkpoints, event_id, proof)
+    words = [
+        f"{event_id} is leaf {proof.recorded.position.offset} of partition {proof.recorded.position.partition}.",
+        "Its leaf, in base64:", document["leaf"], "",
+        "Proof that it is in its partition:", document["proof"],
+        "Proof that the partition's head is in the checkpoint:", document["head_proof"],
+        f"Public key: {checkpoints.verifier}",
+    ]  # fmt: skip
+    either(json, document, words)
+
+
+def proof_json(checkpoints: Checkpoints, event_id: str, proof: Proof) -> dict[str, Any]:
+    """A proof as JSON: the two steps as C2SP's tlog-proof has them."""
+    position = proof.recorded.position
+    return {
+        "event_id": event_id, "position": list(position), "leaf": b64encode(leaf(proof.recorded)).decode(),
+        "head": proof.told.head.text, "key": str(checkpoints.verifier),
+        "proof": proof_text(position.offset, proof.path, _own(checkpoints.shelf, proof)),
+        "head_proof": proof_text(proof.told.at, proof.head_path, proof.checkpoint),
+    }  # fmt: skip
+
+
+def _own(tiles: Tiles, proof: Proof) -> bytes:
+    """The partition's own checkpoint."""
+    return tiles.read(f"{proof.told.era}/{proof.told.partition}/{CHECKPOINT}") or b""
+
+
+def verify(
+    kept: Annotated[
+        list[Path] | None, typer.Argument(metavar="[CHECKPOINT]...", help="Checkpoints that somebody kept.")
+    ] = None,
+    key: Vkey = None,
+    json: Json = False,
+) -> None:
+    """Hash the whole log again and hold it against every checkpoint. Exit code 1 if something does not hold."""
+    report = _verified(load(), {str(path): _read(path) for path in kept or []}, key)
+    document = {
+        "entries": report.entries, "covered": report.covered, "key": report.key,
+        "checkpoint": report.checkpoint and head_json(report.checkpoint),
+        "findings": [finding._asdict() for finding in report.findings],
+    }  # fmt: skip
+    if json:
+        emit(document)
+    else:
+        for finding in report.findings:
+            say(f"{finding.code:<12} {finding.where}: {finding.says}")
+        covered = f"{report.covered:,} of them covered by the newest checkpoint"
+        say(f"{report.entries:,} entries read, {covered}; {len(report.findings)} finding(s)")
+    if report.findings:
+        raise typer.Exit(1)
+
+
+def _verified(settings: Settings, notes: Mapping[str, bytes], key: str | None) -> Report:
+    """The report; also where the log cannot even be opened, which is a finding and no reason to look no further."""
+    from consumers.bootstrap.proofs import open_to_verify
+
+    if not settings.distributed and not settings.ledger_path.exists():
+        raise InputError(f"there is no ledger at {settings.ledger_path}; set PREFLEDGER_HOME or PREFLEDGER_LEDGER_URL")
+    try:
+        with open_to_verify(settings, key) as checkpoints:
+            return Verification(checkpoints).run(notes)
+    except NotALedgerError as error:
+        return Report(0, 0, key or "", None, [Finding("unreadable", settings.ledger_url, str(error))])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
