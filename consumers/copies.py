@@ -1,14 +1,17 @@
-"""The gate's copy on one machine: a snapshot beside the ledger, brought up to the log whenever it is used."""
+"""The gates' copies as an audit asks them: the one beside an embedded ledger, and a gateway's snapshot."""
 
-from consumers.gaps import Ask
+from collections.abc import Sequence
+from pathlib import Path
+
+from consumers.gaps import Ask, Denied, Got
 from consumers.opened import Ledger
+from consumers.replica.errors import SnapshotError
 from consumers.replica.replica import Replica
 from ledger.errors import LedgerError
 from ledger.log import Log
-from projections.question import Question
 from projections.resolve import resolve
 from projections.view import Store
-from schemas.decision import Verdict
+from schemas.errors import InputError, shown
 
 
 def current_replica(ledger: Ledger) -> Replica:
@@ -39,10 +42,30 @@ def _bring_up(replica: Replica, log: Log, store: Store) -> None:
     replica.merge()
 
 
-def ask_replica(replica: Replica) -> Ask:
-    """Puts a question about a contact, by reference, to the copy."""
+def snapshot(path: Path, ledger: Ledger) -> Replica:
+    """A gateway's own copy, as it lies on its disk. Raises InputError for a file that is none of this ledger's."""
+    try:
+        replica = Replica.open(path, ledger.references.fingerprint)
+    except FileNotFoundError:
+        raise InputError(f"there is no snapshot {shown(path)}") from None
+    except (SnapshotError, OSError) as error:
+        raise InputError(f"the snapshot {shown(path)} cannot be asked: {error}") from None
+    ends = ledger.log.ends()
+    if any(offset > ends.get(partition, 0) for partition, offset in replica.watermark().items()):
+        raise InputError(f"the snapshot {shown(path)} is ahead of this ledger, or of another one")
+    return replica
 
-    def ask(ref: str, question: Question) -> Verdict:
-        return resolve(replica.contact(bytes.fromhex(ref)), replica.accounts, replica.reference, question)
+
+def ask_replica(replica: Replica) -> Ask:
+    """Puts questions about contacts, by reference, to a copy."""
+
+    def ask(questions: Sequence[Denied]) -> list[Got | None]:
+        return [_asked(replica, one) for one in questions]
 
     return ask
+
+
+def _asked(replica: Replica, one: Denied) -> Got:
+    contact = replica.contact(bytes.fromhex(one.contact))
+    verdict = resolve(contact, replica.accounts, replica.reference, one.question)
+    return Got(verdict.allowed, verdict.reason)

@@ -1,45 +1,59 @@
-"""Coverage: contacts that could still be sent to although they must not, asked of the gate's copy against the log.
+"""Coverage: contacts that could still be sent to although they must not, asked of the gates' copies against the log.
 
-The expectation is folded from the log's first event; the answers come from the copy that the gate decides from. A copy
+The expectation is folded from the log's first event; the answers come from a copy that a gate decides from. A copy
 that lost, missed or misread a change shows here, whatever its own records say.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
 
 from projections.history import Account, Contact
-from projections.membership import linked
 from projections.question import Coverage, Question
 from projections.rebuilt import Rebuilt
 from projections.resolve import resolve
 from projections.view import Histories
-from schemas.decision import Verdict
+from schemas.decision import Reason
 from schemas.policy import Policy
 
 Message = tuple[str, str, str]
 """Brand, channel, purpose."""
 
-Ask = Callable[[str, Question], Verdict]
-"""What the gate's copy answers for a contact, by reference."""
+REVOKED: Final[frozenset[Reason]] = frozenset({"revoked_by_number", "revoked_by_account"})
+TOGETHER: Final = 1_000
+"""How many questions are put at once."""
 
 
-class Uncovered(NamedTuple):
-    """The log denies it because of a revocation, the gate's copy would let it out."""
+class Denied(NamedTuple):
+    """A message that must not go out because of a revocation: to whom (by reference), and the events behind it.
+
+    `account`: the account, by reference, that a customer database has the contact in and the ledger was never told of.
+    """
 
     contact: str
     message: Message
-    expected: str
-    got: str
+    question: Question
+    expected: Reason
     evidence: tuple[str, ...]
+    account: str | None = None
 
 
-class Partial(NamedTuple):
-    """An account of which some contacts opted out themselves and others can still be sent to."""
+class Got(NamedTuple):
+    """What a gate's copy says of a message."""
 
-    account: str
-    messages: tuple[Message, ...]
-    opted_out: tuple[str, ...]
-    reachable: tuple[str, ...]
+    allowed: bool
+    reason: str
+
+
+Ask = Callable[[Sequence[Denied]], Sequence[Got | None]]
+"""Puts questions to a gate's copy, and gives its answers in order; None where it cannot be asked about a contact."""
+
+
+class Uncovered(NamedTuple):
+    """It must not go out, and the gate's copy would let it."""
+
+    denied: Denied
+    got: Got
 
 
 class Coverages:
@@ -64,57 +78,33 @@ class Coverages:
         ]
 
 
-def uncovered(rebuilt: Rebuilt, ask: Ask, at: int) -> Iterator[Uncovered]:
-    """Contacts that the gate's copy lets through against a revocation in force at a time (milliseconds)."""
+def denied(rebuilt: Rebuilt, at: int) -> Iterator[Denied]:
+    """All that the log denies because of a revocation in force at a time (milliseconds)."""
     histories = Histories(rebuilt)
     coverages = Coverages(histories.reference.policy(at), at)
     for ref in rebuilt.contacts():
         contact = histories.contact(ref)
         accounts = histories.accounts_of(contact)
         for message, question in coverages.under_a_no(contact, accounts.values()):
-            expected = resolve(contact, accounts, histories.reference, question)
-            if expected.reason in ("revoked_by_number", "revoked_by_account"):
-                got = ask(ref, question)
-                if got.allowed:
-                    yield Uncovered(ref, message, expected.reason, got.reason, expected.evidence)
+            verdict = resolve(contact, accounts, histories.reference, question)
+            if verdict.reason in REVOKED:
+                yield Denied(ref, message, question, verdict.reason, verdict.evidence)
 
 
-def partial(rebuilt: Rebuilt, at: int) -> Iterator[Partial]:
-    """Accounts in which a part of the contacts opted out themselves while others can still be sent to."""
-    histories = Histories(rebuilt)
-    coverages = Coverages(histories.reference.policy(at), at)
-    for account, refs in sorted(_members(rebuilt, histories, at).items()):
-        contacts = {ref: histories.contact(ref) for ref in refs}
-        found = _split(contacts, histories, coverages)
-        if found:
-            out = sorted({ref for opted_out, _ in found.values() for ref in opted_out})
-            reachable = sorted({ref for _, still in found.values() for ref in still})
-            yield Partial(account, tuple(found), tuple(out), tuple(reachable))
+class Asked:
+    """What came of asking: the gaps one by one, and how many questions could not be put."""
 
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self.unasked: set[str] = set()
+        """Contacts, by reference, that the copy could not be asked about."""
 
-def _members(rebuilt: Rebuilt, histories: Histories, at: int) -> dict[str, list[str]]:
-    """Which contacts each account has at a time; accounts of one contact cannot be split."""
-    members: dict[str, list[str]] = {}
-    for ref in rebuilt.contacts():
-        for account, spells in histories.contact(ref).accounts:
-            if linked(spells, at):
-                members.setdefault(account, []).append(ref)
-    return {account: refs for account, refs in members.items() if len(refs) > 1}
-
-
-def _split(
-    contacts: dict[str, Contact], histories: Histories, coverages: Coverages
-) -> dict[Message, tuple[list[str], list[str]]]:
-    """For each message that divides the contacts: those that opted out themselves, those still sent to."""
-    said = tuple(said for contact in contacts.values() for said in contact.said)
-    found = {}
-    for message, question in coverages.under_a_no(Contact(said=said), ()):
-        verdicts = {
-            ref: resolve(contact, histories.accounts_of(contact), histories.reference, question)
-            for ref, contact in contacts.items()
-        }
-        out = [ref for ref, verdict in verdicts.items() if verdict.reason == "revoked_by_number"]
-        reachable = [ref for ref, verdict in verdicts.items() if verdict.allowed]
-        if out and reachable:
-            found[message] = (out, reachable)
-    return found
+    def uncovered(self, expected: Iterable[Denied]) -> Iterator[Uncovered]:
+        """What must not go out and would. Raises as what is asked does."""
+        rest = iter(expected)
+        while some := list(islice(rest, TOGETHER)):
+            for one, got in zip(some, self._ask(some), strict=True):
+                if got is None:
+                    self.unasked.add(one.contact)
+                elif got.allowed:
+                    yield Uncovered(one, got)

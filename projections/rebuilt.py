@@ -11,11 +11,11 @@ from schemas.states import part_key
 
 
 class Rebuilt:
-    """A view of the whole log, made by one pass over it."""
+    """A view of the whole log, or of it up to a watermark, made by one pass over it."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, known: Mapping[int, int] | None = None) -> None:
         self._states: dict[str, list[Part]] = {}
-        self._watermark = dict(log.ends())
+        self._watermark = dict(log.ends() if known is None else known)
         with rarely():
             for partition, end in self._watermark.items():
                 self._fold(log.read(partition, 0, end))
@@ -33,7 +33,7 @@ class Rebuilt:
         return [to_fields(part) for part in self._states.get(subject, ())]
 
     def watermark(self) -> Mapping[int, int]:
-        """The end of the log when it was read."""
+        """Up to where the log was read: by default to the end that it had."""
         return self._watermark
 
     def contacts(self) -> Iterator[str]:

@@ -71,14 +71,14 @@ def options(
 ) -> Options:
     """From the texts of the command line, `field=column` and `field=value`. Raises InputError."""
     return Options(
-        columns=_pairs("--map", maps, "field=column"),
-        defaults=_pairs("--default", defaults, "field=value"),
+        columns=pairs("--map", maps, "field=column"),
+        defaults=pairs("--default", defaults, "field=value"),
         ignored=frozenset(ignored),
         **others,  # type: ignore[arg-type]
     )
 
 
-def _pairs(option: str, texts: Sequence[str], form: str) -> dict[str, str]:
+def pairs(option: str, texts: Sequence[str], form: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
