@@ -12,6 +12,7 @@ from schemas.envelope import EventId, Ref
 from schemas.policy import Code
 from schemas.subject import SubjectKind
 from schemas.times import Millis
+from schemas.topics import Table
 
 Offset = Annotated[int, Field(ge=0)]
 Marks = dict[int, Offset]
@@ -25,11 +26,22 @@ class Said(BaseModel):
 
 
 class Watermark(Said):
-    """A table's partition holds everything of the ledger's partition of the same number, up to here."""
+    """A table's partition holds everything of the ledger's partition of the same number, up to here.
+
+    A worker need not write it into all three tables: those that it left alone are `unchanged`, each with the watermark
+    that it has itself. Whoever has read that one, or a later one, in such a table knows it up to `offset` as well.
+    """
 
     partition: Annotated[int, Field(ge=0)]
     offset: Offset = Field(description="Of the next entry to be folded (exclusive).")
     recorded_at: Millis = Field(description="The latest time recorded so far; it never runs backwards.")
+    unchanged: dict[Table, Offset] = Field(
+        {}, description="For each table that was not written, its own last watermark: nothing came into it since."
+    )
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        return self.model_dump_json(exclude_defaults=True).encode()
 
 
 class Receipt(Said):

@@ -124,7 +124,7 @@ class Follower:
             join, table = self._joins[place.partition], place.table
             for record, said in self._said(place, records):
                 if isinstance(said, Watermark):
-                    join.close(table, said.offset, record.offset + 1)
+                    join.close(table, said.offset, record.offset + 1, said.unchanged)
                 else:
                     join.add(table, said)
         return self._step(sorted({place.partition for place, _ in batches}))

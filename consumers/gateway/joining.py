@@ -1,8 +1,9 @@
 """Puts the three tables together again: for each partition of the ledger, all that lies before one offset. Pure.
 
-A worker writes the states of a batch and one watermark into each of the three tables, in one transaction; a reader sees
+A worker writes the states of a batch and a watermark into the tables that it changes, in one transaction; a reader sees
 the tables one after the other. What lies before the same watermark in all three belongs together: it is given out in
-one piece, and the watermark then names exactly what was taken.
+one piece, and the watermark then names exactly what was taken. A table that was not changed has the watermark too, as
+soon as the one that it had before was read in it.
 """
 
 from collections import deque
@@ -12,6 +13,8 @@ from typing import NamedTuple
 
 from projections.statement import Fields
 from schemas.topics import TABLES, Table
+
+NONE: Mapping[Table, int] = {}
 
 
 class Segment(NamedTuple):
@@ -38,10 +41,24 @@ class Lane:
     dirty: bool = False
     open: list[Fields] = field(default_factory=list)
     closed: deque[Segment] = field(default_factory=deque)
+    unchanged: list[tuple[int, int]] = field(default_factory=list)
+    """Watermarks that count here as well, each once another one was read here: (that one, the watermark)."""
 
     def boundary(self, limit: int) -> int:
         """The last watermark at or before an offset; -1 where there is none."""
         return next((segment.offset for segment in reversed(self.closed) if segment.offset <= limit), -1)
+
+    def stood_still(self, since: int, offset: int) -> None:
+        """Nothing came into this table between these two watermarks.
+
+        Where the first could not be read, what it closes is mixed with what came later: then the second says nothing.
+        """
+        place = len(self.closed)
+        while place and self.closed[place - 1].offset > offset:
+            place -= 1
+        if place and since <= self.closed[place - 1].offset < offset:
+            self.closed.insert(place, Segment(offset, self.closed[place - 1].end, []))
+            self.mark = max(self.mark, offset)
 
 
 class Join:
@@ -84,15 +101,33 @@ class Join:
         """A part, in the order of its table."""
         self._lanes[table].open.append(part)
 
-    def close(self, table: Table, offset: int, end: int) -> None:
+    def close(self, table: Table, offset: int, end: int, unchanged: Mapping[Table, int] = NONE) -> None:
         """A watermark: what came before it in this table belongs to it. `end`: the offset after its record."""
-        lane = self._lanes[table]
+        self._close(self._lanes[table], offset, end)
+        for other, since in unchanged.items():
+            self._lanes[other].unchanged.append((since, offset))
+            self._infer(self._lanes[other])
+
+    @staticmethod
+    def _infer(lane: Lane) -> None:
+        """Of what the other tables' watermarks say, takes that for which this one was read far enough."""
+        if lane.dirty:
+            # What was taken of it may belong to a later watermark than any that others can tell of.
+            lane.unchanged.clear()
+            return
+        for since, offset in lane.unchanged:
+            if since <= lane.mark:
+                lane.stood_still(since, offset)
+        lane.unchanged = [each for each in lane.unchanged if each[0] > lane.mark]
+
+    def _close(self, lane: Lane, offset: int, end: int) -> None:
         offset = max(offset, lane.mark)  # never backwards, whoever wrote it
         lane.mark = offset
         if lane.closed and lane.closed[-1].offset == offset:
             lane.open = lane.closed.pop().parts + lane.open
         lane.closed.append(Segment(offset, end, lane.open))
-        lane.open = []
+        lane.open, lane.dirty = [], False
+        self._infer(lane)
 
     def step(self) -> Step | None:
         """All that can be taken now, up to the last watermark that all three tables have; None where nothing is new."""

@@ -26,7 +26,7 @@ from ledger.errors import LedgerError, UnavailableError
 from ledger.reference import References
 from schemas.distributed import Receipt
 
-ASK_S = 0.2
+ASK_S = 0.5
 RETRY_S = 0.5
 SAVE_S = 600.0
 LOOK_S = 1.0

@@ -20,7 +20,7 @@ from projections.adapters.faust_metrics import WorkerMetrics
 from projections.adapters.faust_partition import Partition, Writes
 from projections.adapters.faust_producing import Producing
 from schemas.distributed import Watermark
-from schemas.topics import TABLES, watermark_key
+from schemas.topics import TABLES, Table, watermark_key
 
 log = logging.getLogger("prefledger.worker")
 PATIENCE_S = 60.0
@@ -122,22 +122,25 @@ class Ownership:
         Raises NotALedgerError where they disagree, which no transaction leaves behind.
         """
         recovery = self._app.tables.recovery
-        marks = set()
+        marks: dict[Table, Watermark] = {}
         for name in TABLES:
             table = self._writes.tables[name]
             end = recovery.active_highwaters.get((self._writes.topics.table(name), number))
             if end is None or table.passed(number) < end:
                 return None
-            marks.add(table.partition(number).get(watermark_key(number).encode()))
-        if len(marks) > 1:
+            stored = table.partition(number).get(watermark_key(number).encode())
+            if stored is not None:
+                marks[name] = Watermark.model_validate_json(stored)
+        last = max(marks.values(), key=lambda mark: mark.offset, default=None)
+        if last is None:
+            return Watermark(partition=number, offset=NEVER_BEGUN, recorded_at=0)
+        if any(name not in marks or not _agrees(name, marks[name], last) for name in TABLES):
+            said = {name: mark.offset for name, mark in marks.items()}
             raise NotALedgerError(
-                f"the tables' watermarks of partition {number} differ: {marks}; somebody else wrote or deleted there. "
+                f"the tables' watermarks of partition {number} differ: {said}; somebody else wrote or deleted there. "
                 "Rebuild them: prefledger worker rebuild"
             )
-        stored = marks.pop()
-        if stored is None:
-            return Watermark(partition=number, offset=NEVER_BEGUN, recorded_at=0)
-        return Watermark.model_validate_json(stored)
+        return last
 
     async def put(self, number: int, batch: Batch) -> None:
         """What was read of a partition of the ledger."""
@@ -196,6 +199,11 @@ class Ownership:
         """Notes how far the partitions are behind."""
         for number in list(self._partitions):
             self._metrics.measure(number, self._app.consumer.highwater(self.source(number)))
+
+
+def _agrees(table: Table, mark: Watermark, last: Watermark) -> bool:
+    """Whether a table's own watermark is the last one there is, or the one that the last one says it has."""
+    return mark.offset == last.offset or mark.offset == last.unchanged.get(table)
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:

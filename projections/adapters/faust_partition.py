@@ -1,8 +1,8 @@
 """One ledger partition that a worker owns: batches come in, transactions go out.
 
-A transaction holds what a batch changed in the three tables, a watermark in each of them, what was set aside, and the
-ledger's offset; all of it is committed or none. Only then are the tables in memory brought up to date, so they never
-have to be taken back: whatever fails, the partition is given up and recovered from what is committed.
+A transaction holds what a batch changed in the three tables, a watermark in each table that it changed, what was set
+aside, and the ledger's offset; all of it is committed or none. Only then are the tables in memory brought up to date,
+so they never have to be taken back: whatever fails, the partition is given up and recovered from what is committed.
 
 One transactional id a partition: whoever starts a producer under it ends the transaction of the one before, who can
 write nothing any more.
@@ -22,11 +22,14 @@ from projections.adapters.faust_producing import send
 from schemas.distributed import Watermark
 from schemas.topics import TABLES, Table, Topics, watermark_key
 
-IDLE_S = 0.75
-"""How long a partition waits for entries before it writes its watermark again: readers want one every second."""
 AT_ONCE = 10_000
 """How many entries a transaction takes at most, give or take a batch: other partitions wait while they are folded."""
-OFFSET_EVERY_S = 0.05
+ALL_EVERY_S = 0.75
+"""How often each table gets a watermark of its own, whether anything has come or not: readers want one every second. In
+between only the tables that a batch changed are written, mostly one of three, and its watermark speaks for the others:
+a transaction costs the broker something for each topic in it.
+"""
+OFFSET_EVERY_S = 1.0
 """The group's offset goes into a transaction at most so often. What counts is the offset in the watermark, which is in
 each; the group's is for those who look at it with Kafka's tools, and takes the broker two requests more.
 """
@@ -66,7 +69,9 @@ class Partition:
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(WAITING)
         self._ending = False
         self._told = mark.offset
-        self._told_at = 0.0
+        self._told_at = self._all_at = 0.0
+        self._marks: dict[Table, int] = {}
+        """The watermark that each table has itself; known from the first transaction on, which is one of all tables."""
 
     async def put(self, batch: Batch) -> None:
         """Hands in what was read; waits while too much is waiting."""
@@ -93,7 +98,8 @@ class Partition:
     async def _next(self) -> list[Batch]:
         """What waits, or nothing after a while."""
         try:
-            found = [await asyncio.wait_for(self._waiting.get(), IDLE_S)]
+            patience = max(0.001, self._all_at + ALL_EVERY_S - time.monotonic())
+            found = [await asyncio.wait_for(self._waiting.get(), patience)]
         except TimeoutError:
             return []
         while not self._waiting.empty() and sum(len(batch.records) for batch in found if batch) < AT_ONCE:
@@ -121,23 +127,33 @@ class Partition:
         sent = await asyncio.gather(*self._sending(values, folded), return_exceptions=True)
         last = [_unless_failed(each) for each in sent]
         await self._producer.commit_transaction()
-        for name, offset in zip(TABLES, last, strict=False):
+        for name, offset in zip(values, last, strict=False):
             # After the last record stands the mark of the transaction.
             self._writes.tables[name].written(self.number, values[name], offset + 1)
+            self._marks[name] = self.cursor
         self._metrics.committed(self.cursor, records, len(folded.rejected))
 
     def _values(self, folded: Folded) -> dict[Table, dict[bytes, bytes]]:
-        """What goes into each table, its watermark last."""
-        said = Watermark(partition=self.number, offset=self.cursor, recorded_at=self.recorded_at)
-        mark = {watermark_key(self.number).encode(): said.model_dump_json().encode()}
-        return {name: {**folded.states.get(name, {}), **mark} for name in TABLES}
+        """What goes into each table that is written, its watermark last."""
+        written = self._to_be_written(folded)
+        unchanged = {name: self._marks[name] for name in TABLES if name not in written}
+        said = Watermark(partition=self.number, offset=self.cursor, recorded_at=self.recorded_at, unchanged=unchanged)
+        mark = {watermark_key(self.number).encode(): said.to_bytes()}
+        return {name: {**folded.states.get(name, {}), **mark} for name in written}
+
+    def _to_be_written(self, folded: Folded) -> Sequence[Table]:
+        now = time.monotonic()
+        if now - self._all_at >= ALL_EVERY_S:
+            self._all_at = now
+            return TABLES
+        return [name for name in TABLES if folded.states.get(name)] or TABLES
 
     def _sending(
         self, values: Mapping[Table, Mapping[bytes, bytes]], folded: Folded
     ) -> Iterable[Coroutine[Any, Any, int | None]]:
         topics = self._writes.topics
-        for name in TABLES:
-            yield send(self._producer, topics.table(name), self.number, values[name].items())
+        for name, written in values.items():
+            yield send(self._producer, topics.table(name), self.number, written.items())
         if folded.rejected:
             yield self._send_rejected(folded)
         if self._told < self.cursor and time.monotonic() - self._told_at > OFFSET_EVERY_S:

@@ -112,7 +112,7 @@ class Rebuild:
         try:
             for some in _pieces(parts):
                 await self._commit(producer, mark.partition, encoded(some), ())
-            key, value = watermark_key(mark.partition).encode(), mark.model_dump_json().encode()
+            key, value = watermark_key(mark.partition).encode(), mark.to_bytes()
             await self._commit(producer, mark.partition, {name: {key: value} for name in TABLES}, rejected)
         finally:
             await producer.stop()

@@ -118,7 +118,10 @@ class BatchConsumer(aiokafka.Consumer):
     _thread: BatchThread
 
     def _new_consumer_thread(self) -> BatchThread:
-        return BatchThread(self, loop=self.loop, beacon=self.beacon)
+        # A loop of the application's own kind: Faust would make one of asyncio's, which is slower than uvloop's.
+        thread = BatchThread(self, loop=self.loop, thread_loop=type(self.loop)(), beacon=self.beacon)
+        thread._close_thread_loop_on_stop = True
+        return thread
 
     def _to_message(self, tp: TP, record: Batch) -> ConsumerMessage:
         """`offset` is the last one that the batch passes, which is what recovery waits for."""
