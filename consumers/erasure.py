@@ -1,29 +1,99 @@
-"""Erasure: identity and evidence go, everywhere; the log, its hashes and the suppression stay (GDPR, Art. 17)."""
+"""Erasure: identity and evidence go, everywhere; the log, its hashes and the suppression stay (GDPR, Art. 17).
 
-from typing import NamedTuple
+The event comes first, then the removal. A crash in between leaves a mark in the data folder, by which the next command
+that opens the ledger finishes what was begun; where that machine never comes back, `sweep` does it on any other, going
+by the events.
+"""
 
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from consumers.evidence import renews
 from consumers.history_scan import every_event
 from consumers.opened import Ledger
+from ledger.errors import UnavailableError
 from ledger.log import Log
 from ledger.people import People
 from ledger.record import Receipt
 from ledger.requests import Erase, Origin
-from schemas.events import PreferenceGranted, SubjectErased
+from schemas.encoding import UnreadableEvent, decode
+from schemas.events import SubjectErased
 from schemas.subject import Subject
 from schemas.times import DAY
 
+MARKS = "erasing"
+STALE = 3600.0
+"""Seconds after which a mark without an event is of an erasure that was never recorded."""
+
 
 class Erased(NamedTuple):
-    """What an erasure did: the event, and how many records of identity and evidence went."""
+    """What an erasure did: the event, and how many records of identity and evidence went.
+
+    `was`: whether anything was `kept` of the subject, had been `erased` before, or was `unknown` altogether; `renewed`
+    where this is a repetition of an erasure after which the person said yes again, and nothing was removed.
+    """
 
     receipt: Receipt
     removed: int
+    was: Literal["kept", "erased", "unknown", "renewed"]
 
 
 def erase_everywhere(ledger: Ledger, subject: Subject, origin: Origin, key: str | None) -> Erased:
-    """Records the erasure, then removes. A crash in between is mended by `sweep`, which goes by the events."""
+    """Records the erasure, then removes. Of an unknown subject as well: nothing of it may be kept from then on.
+
+    Raises UnavailableError, after which it is to be repeated (it may be recorded by then), and InputError.
+    """
+    ref = ledger.ref(subject)
+    was_known = any(True for _ in ledger.log.read_subject(ref))
+    mark = _mark(ledger, ref)
     receipt = ledger.recorder.record(Erase(subject=subject, origin=origin, idempotency_key=key))
-    return Erased(receipt, ledger.people.erase(ledger.ref(subject)))
+    if receipt.duplicate and not is_erased(ledger.log, ref):
+        mark.unlink(missing_ok=True)
+        return Erased(receipt, 0, "renewed")
+    removed = ledger.people.erase(ref)
+    mark.unlink(missing_ok=True)
+    return Erased(receipt, removed, "kept" if removed else "erased" if was_known else "unknown")
+
+
+def _mark(ledger: Ledger, ref: str) -> Path:
+    """Notes, by reference, that an erasure is under way on this machine."""
+    folder = ledger.settings.home / MARKS
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / ref).touch(mode=0o600)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UnavailableError(f"nothing was erased: {folder} cannot be written: {why}; repeat then") from error
+    return folder / ref
+
+
+def finish_erasures(ledger: Ledger) -> int:
+    """Finishes what a crash on this machine cut short; returns how many records went.
+
+    Another process may be in the middle of one of them: to remove twice does no harm, and a mark whose event is still
+    to come is left alone. A store that is away hinders nobody from recording an opt-out: it is tried again next time.
+    """
+    removed = 0
+    with suppress(FileNotFoundError, UnavailableError):
+        for mark in list((ledger.settings.home / MARKS).iterdir()):
+            if is_erased(ledger.log, mark.name):
+                removed += ledger.people.erase(mark.name)
+                mark.unlink(missing_ok=True)
+            elif time.time() - mark.stat().st_mtime > STALE:
+                mark.unlink(missing_ok=True)
+    return removed
+
+
+def is_erased(log: Log, ref: str) -> bool:
+    """Whether the last erasure of a subject is followed by no grant of the person."""
+    erased = False
+    for recorded in log.read_subject(ref):
+        with suppress(UnreadableEvent):
+            event = decode(recorded.value)
+            erased = isinstance(event, SubjectErased) or (erased and not renews(event))
+    return erased
 
 
 def erased_refs(log: Log) -> set[str]:
@@ -32,7 +102,7 @@ def erased_refs(log: Log) -> set[str]:
     for _, event in every_event(log):
         if isinstance(event, SubjectErased):
             erased.add(event.subject)
-        elif isinstance(event, PreferenceGranted) and not event.actor.startswith("import:"):
+        elif renews(event):
             erased.discard(event.subject)
     return erased
 
@@ -50,6 +120,7 @@ def sweep(log: Log, people: People, now: int) -> int:
 
 def _sweep_orphans(log: Log, people: People, before: int) -> int:
     known = {name for _, event in every_event(log) for name in _named(event)}
+    known |= {by.partition(":")[2] for _at, _ref, by, _what in people.looks()}
     orphans = [ref for ref in people.kept_before(before) if ref not in known]
     return sum(people.forget(ref) for ref in orphans)
 

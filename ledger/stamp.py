@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,8 +18,9 @@ from ledger.reference import References
 from ledger.requests import Origin
 from schemas.encoding import content_digest, decode, first_line
 from schemas.envelope import Flag
-from schemas.errors import shown
+from schemas.errors import InputError, shown
 from schemas.events import EVENT_TYPES, Event
+from schemas.subject import parse_contact
 
 SALT_BYTES = 16
 ACTOR = re.compile(r"(person|agent):([^\n\ud800-\udfff]{1,200})|(system|import|regulator):([A-Za-z0-9._-]{1,64})")
@@ -108,11 +110,12 @@ class Stamp:
         place = origin.jurisdiction and origin.jurisdiction.upper()
         fields["capture"] = {"source": source} | ({"procedure": label} if label else {})
         fields["jurisdiction"] = leniency.well_formed(leniency.JURISDICTION, place, "jurisdiction", None, lenient)
-        fields["actor"] = self._actor(origin.actor, fields["subject"], draft)
+        fields["actor"] = self.actor(origin.actor, fields["subject"], draft)
         together = leniency.well_formed(leniency.EVENT_ID, origin.correlation_id, "correlation id", None, lenient)
         fields["correlation_id"] = together or fields.get("correlation_id")
 
-    def _actor(self, actor: str, subject: str, draft: Draft) -> str:
+    def actor(self, actor: str, subject: str, draft: Draft) -> str:
+        """Who acts as it is stored, by reference; the name behind it is added to the draft. Raises RefusedError."""
         if actor == "person" and not subject.startswith("operator:"):
             return f"person:{subject}"
         match = ACTOR.fullmatch(actor)
@@ -124,7 +127,14 @@ class Stamp:
             )
         if match[1] is None:
             return actor
-        return f"{match[1]}:{self.name(draft, match[1], match[2])}"
+        return f"{match[1]}:{self._acting(draft, match[1], match[2])}"
+
+    def _acting(self, draft: Draft, kind: str, id_: str) -> str:
+        # A person who is named by number or address is that contact: one reference, so that one erasure reaches both.
+        if kind == "person":
+            with suppress(InputError):
+                return self.name(draft, *parse_contact(id_))
+        return self.name(draft, kind, id_)
 
     def name(self, draft: Draft, kind: str, id_: str, renews: bool = False) -> str:
         """The reference of an identifier, which itself goes to the identities beside the log."""

@@ -4,6 +4,7 @@ from consumers.bootstrap.embedded import open_embedded, open_log_alone
 from consumers.bootstrap.happenings import open_happenings
 from consumers.bootstrap.opening import default_policy
 from consumers.bootstrap.receipts import open_receipts
+from consumers.erasure import finish_erasures
 from consumers.opened import Ledger
 from consumers.settings import Settings
 
@@ -11,7 +12,16 @@ __all__ = ["default_policy", "open_happenings", "open_ledger", "open_log_alone",
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """The ledger that the settings name. Raises WrongSecretError, NotALedgerError, UnavailableError, InputError."""
+    """The ledger that the settings name. Finishes erasures that a crash cut short.
+
+    Raises WrongSecretError, NotALedgerError, UnavailableError, InputError.
+    """
+    ledger = _opened(settings)
+    finish_erasures(ledger)
+    return ledger
+
+
+def _opened(settings: Settings) -> Ledger:
     if settings.distributed:
         from consumers.bootstrap.distributed import open_distributed  # its client takes a while to import
 

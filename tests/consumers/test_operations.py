@@ -56,13 +56,6 @@ def test_after_an_erasure_an_opt_out_or_import_writes_no_identity_and_a_persons_
     assert commands.json("reveal", NUMBER)["id"] == NUMBER
 
 
-def test_looking_at_an_identity_is_recorded(commands: Commands) -> None:
-    commands.json("revoke", NUMBER)
-    commands.json("reveal", NUMBER, "--actor", "agent:nosy")
-    looks = sqlite3.connect(commands.home / "people.db").execute("SELECT by, what FROM looks").fetchall()
-    assert looks == [("agent:nosy", "identity and evidence")]
-
-
 def test_a_backup_brings_everything_back_and_erases_again_what_was_erased_since(
     commands: Commands, tmp_path: Path
 ) -> None:
