@@ -1,15 +1,14 @@
 """Who worked by which procedure: changes made under a version that was withdrawn or unknown, and acknowledgements."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from consumers.history_scan import every_event
-from consumers.wording import event_in_words
 from ledger.log import Log, Recorded
 from projections.reference_data import Reference
 from projections.view import OPERATOR_SUBJECTS, View
-from schemas.events import OPERATOR_PROCEDURES, Event
-from schemas.times import rfc3339
+from schemas.events import OPERATOR_PROCEDURES, ContactLinked, Event
 
 
 class Misstep(NamedTuple):
@@ -22,11 +21,21 @@ class Misstep(NamedTuple):
 
 
 class Version(NamedTuple):
-    """One version of a procedure: whether it is in force, who acknowledged it, how many changes name it."""
+    """One version of a procedure: whether it is in force, and who acknowledged it and who has yet to."""
 
     procedure: str
     standing: str
     acknowledged: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Conduct:
+    """What one pass over the log finds: missteps, the agents who ever made a change, and who was ever in an account."""
+
+    missteps: list[Misstep] = field(default_factory=list)
+    agents: set[str] = field(default_factory=set)
+    members: dict[str, set[str]] = field(default_factory=dict)
 
 
 def reference_of(view: View) -> Reference:
@@ -34,84 +43,38 @@ def reference_of(view: View) -> Reference:
     return Reference({subject: view.parts(subject) for subject in OPERATOR_SUBJECTS})
 
 
-def missteps(log: Log, reference: Reference) -> Iterator[Misstep]:
+def conduct(log: Log, reference: Reference) -> Conduct:
     """Every change about a contact or account made under a procedure withdrawn or unknown at the time it was made.
 
     Asked of the events themselves, not of their flags: a flag that was forgotten hides nothing.
     """
+    found = Conduct()
     for recorded, event in every_event(log):
-        if event.kind == "operator" or not _by_staff(event):
-            continue
-        label = event.capture.procedure
-        standing = reference.procedure(label, event.occurred_at) if label else "unknown"
-        if standing != "current":
-            yield Misstep(recorded, event, label, standing)
+        kind, _, agent = event.actor.partition(":")
+        if kind == "agent":
+            found.agents.add(agent)
+        if isinstance(event, ContactLinked):
+            found.members.setdefault(event.account, set()).add(event.subject)
+        if event.kind != "operator" and (event.capture.procedure is not None or kind == "agent"):
+            label = event.capture.procedure
+            standing = reference.procedure(label, event.occurred_at) if label else "unknown"
+            if standing != "current":
+                found.missteps.append(Misstep(recorded, event, label, standing))
+    return found
 
 
-def _by_staff(event: Event) -> bool:
-    return event.capture.procedure is not None or event.actor.startswith("agent:")
-
-
-def versions(reference: Reference, at: int) -> list[Version]:
-    """Every version that was ever published, in that order."""
+def versions(reference: Reference, agents: Iterable[str], at: int) -> list[Version]:
+    """Every version that was ever published, in that order; `agents`: those who ever made a change."""
     entries = reference.entries(OPERATOR_PROCEDURES)
+    acknowledged: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry["type"] == "ProcedureAcknowledged":
+            acknowledged.setdefault(entry["procedure"], []).append(entry["agent"])
+    known = {*agents, *(agent for some in acknowledged.values() for agent in some)}
     labels = dict.fromkeys(entry["procedure"] for entry in entries if entry["type"] == "ProcedurePublished")
-    return [
-        Version(
-            label,
-            reference.procedure(label, at),
-            tuple(
-                dict.fromkeys(
-                    entry["agent"]
-                    for entry in entries
-                    if entry["type"] == "ProcedureAcknowledged" and entry["procedure"] == label
-                )
-            ),
-        )
-        for label in labels
-    ]
+    return [_version(label, reference.procedure(label, at), acknowledged.get(label, ()), known) for label in labels]
 
 
-def agents(log: Log) -> set[str]:
-    """The references of all agents who ever made a change."""
-    return {event.actor.partition(":")[2] for _, event in every_event(log) if event.actor.startswith("agent:")}
-
-
-def yet_to_acknowledge(log: Log, reference: Reference, at: int) -> dict[str, list[str]]:
-    """For each procedure version in force, the agents who made changes before but have not acknowledged it."""
-    known = agents(log) | {agent for version in versions(reference, at) for agent in version.acknowledged}
-    return {
-        version.procedure: sorted(known - set(version.acknowledged))
-        for version in versions(reference, at)
-        if version.standing == "current"
-    }
-
-
-def as_json(step: Misstep, names: Mapping[str, str]) -> dict[str, object]:
-    """A change under a procedure that was not in force, as one line of `procedures --json`."""
-    actor = step.event.actor
-    return {
-        "kind": "misstep",
-        "event_id": step.event.event_id,
-        "type": step.event.type,
-        "subject": names[step.event.subject],
-        "ref": step.event.subject,
-        "says": event_in_words(step.event, names),
-        "procedure": step.procedure,
-        "standing": step.standing,
-        "actor": names[actor.partition(":")[2]] if actor.startswith("agent:") else actor,
-        "occurred_at": rfc3339(step.event.occurred_at),
-        "recorded_at": rfc3339(step.recorded.recorded_at),
-        "flagged": "procedure_withdrawn" in step.event.flags or "procedure_unknown" in step.event.flags,
-    }
-
-
-def version_json(version: Version, missing: Sequence[str], names: Mapping[str, str]) -> dict[str, object]:
-    """A version of a procedure with who acknowledged it and who has not, as one line of `procedures --json`."""
-    return {
-        "kind": "version",
-        "procedure": version.procedure,
-        "standing": version.standing,
-        "acknowledged_by": [names[agent] for agent in version.acknowledged],
-        "not_acknowledged_by": [names[agent] for agent in missing],
-    }
+def _version(label: str, standing: str, acknowledged: Sequence[str], known: set[str]) -> Version:
+    missing = sorted(known - set(acknowledged)) if standing == "current" else []
+    return Version(label, standing, tuple(dict.fromkeys(acknowledged)), tuple(missing))

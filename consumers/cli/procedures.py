@@ -1,14 +1,23 @@
 """`procedures`: who worked by which procedure, and who else is affected."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
-from consumers import procedures as conduct
+from consumers import procedure_lines as lines
+from consumers.affected import Affected, Looking, affected, of_its_own
+from consumers.cli.found import Out, tell
 from consumers.cli.options import AUDIT, Json, opened
-from consumers.cli.output import emit, say, table
+from consumers.cli.output import say
+from consumers.procedures import Conduct, Version, conduct, reference_of, versions
 from consumers.wording import masked
+from projections.view import Histories
+from schemas.errors import InputError, shown
+
+Label = Annotated[str | None, typer.Option("--procedure", metavar="NAME@VERSION", help="Of this version only.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,42 +25,57 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel=AUDIT)(procedures)
 
 
-def procedures(json: Json = False) -> None:
-    """Changes made under a withdrawn or unknown procedure, and who has not acknowledged the current ones."""
+def procedures(procedure: Label = None, out: Out = None, json: Json = False) -> None:
+    """Changes made under a withdrawn or unknown procedure, who else is affected, and who has yet to acknowledge.
+
+    Exit code 1 if there are such changes.
+    """
     now = time.time_ns() // 1_000_000
     with opened() as ledger:
-        reference = conduct.reference_of(ledger.view())
-        missteps = list(conduct.missteps(ledger.log, reference))
-        versions = conduct.versions(reference, now)
-        missing = conduct.yet_to_acknowledge(ledger.log, reference, now)
-        refs = {step.event.subject for step in missteps} | {step.event.actor.partition(":")[2] for step in missteps}
-        agents = {agent for names in missing.values() for agent in names}
-        names = masked(ledger.people, refs | agents | {agent for version in versions for agent in version.acknowledged})
-    lines = [conduct.as_json(step, names) for step in missteps]
-    if json:
-        for line in lines:
-            emit(line)
-        for version in versions:
-            emit(conduct.version_json(version, missing.get(version.procedure, []), names))
-    else:
-        _procedures_in_words(lines, versions, missing, names)
-    if missteps:
+        view = ledger.view()
+        reference = reference_of(view)
+        found = conduct(ledger.log, reference)
+        published = versions(reference, found.agents, now)
+        if procedure is not None:
+            published = _narrowed(found, published, procedure)
+        looking = Looking(Histories(view), now)
+        others = list(affected(found.missteps, found.members, looking))
+        names = masked(ledger.people, _refs(found, others, published))
+        tell(_lines(found, others, published, looking, names), lines.COLUMNS, out, json, lines.in_words)
+    if not json:
+        counts = Counter(one.standing.state for one in others)
+        say(f"{len(found.missteps):,} change(s) under a procedure not in force, {len(others):,} others affected")
+        for state, count in sorted(counts.items()):
+            say(f"  {count:>8,}  {lines.STATES[state]}")
+    if found.missteps:
         raise typer.Exit(1)
 
 
-def _procedures_in_words(
-    lines: Sequence[Mapping[str, object]],
-    versions: Sequence[conduct.Version],
-    missing: Mapping[str, Sequence[str]],
-    names: Mapping[str, str],
-) -> None:
-    for version in versions:
-        absent = [names[agent] for agent in missing.get(version.procedure, [])]
-        say(f"{version.procedure}: {version.standing}; acknowledged by {len(version.acknowledged)} agent(s)")
-        if absent:
-            say(f"  not yet by {', '.join(absent)}")
-    if lines:
-        say("Changes that were made under a procedure that was not in force:")
-        columns = ("occurred_at", "subject", "says", "procedure", "standing", "actor", "event_id")
-        table(columns, [[line[column] for column in columns] for line in lines])
-    say(f"{len(lines)} change(s) under a procedure that was not in force")
+def _narrowed(found: Conduct, published: list[Version], label: str) -> list[Version]:
+    """Keeps what is about one version. Raises InputError where there is no such version: nothing is not found then."""
+    found.missteps = [step for step in found.missteps if step.procedure == label]
+    kept = [version for version in published if version.procedure == label]
+    if not kept and not found.missteps:
+        raise InputError(f"no version {shown(label)} of a procedure was ever published, and no change names it")
+    return kept
+
+
+def _refs(found: Conduct, others: list[Affected], published: list[Version]) -> set[str]:
+    """All whose names are shown."""
+    refs = {ref for one in others for ref in (one.contact, one.account) if ref}
+    refs |= {agent for version in published for agent in (*version.acknowledged, *version.missing)}
+    for step in found.missteps:
+        refs |= {step.event.subject, step.event.actor.partition(":")[2]}
+        refs |= {account} if (account := getattr(step.event, "account", None)) else set()
+    return refs
+
+
+def _lines(
+    found: Conduct, others: list[Affected], published: list[Version], looking: Looking, names: lines.Names
+) -> Iterator[dict[str, Any]]:
+    for step in found.missteps:
+        yield lines.misstep(step, of_its_own(step, looking), names)
+    for one in others:
+        yield lines.affected(one, names)
+    for version in published:
+        yield lines.version(version, names)
