@@ -1,5 +1,6 @@
 """`timeline`, `as-of`: what happened to one subject, and what was true of it when."""
 
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -55,4 +56,5 @@ def as_of(
         found = statuses.status(view, whom, ledger.ref(whom), moment, ledger.settings.brand, region)
         names = masked(ledger.people, [level.account for level in found.levels if level.account])
     document = statuses.as_json(found, str(whom), names) | {"known_at": rfc3339(known) if known is not None else None}
-    either(json, document, statuses.in_words(found, whom.masked, names))
+    words = statuses.in_words(found, whom.masked, names)
+    either(json, document, words if known is None else chain([f"as known at {rfc3339(known)}:"], words))
