@@ -31,6 +31,8 @@ from tests.projections.logged import facts_of, logged
 from tests.reference_model import Fact
 
 NUMBER = "+14165550123"
+SEEDS = 300
+BLOCKS = 6
 
 
 def opened(log: MemoryLog) -> Ledger:
@@ -44,22 +46,23 @@ def opened(log: MemoryLog) -> Ledger:
     return Ledger(Settings(), log, people, REFERENCES, recorder, no_store, ExitStack())
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_a_statement_that_does_not_count_could_be_missing_and_no_answer_would_change(seed: int) -> None:
-    rng = Random(seed)
-    story = history(rng, events=rng.randint(6, 30), partitions=1)
-    log = logged(story.facts)
-    facts = facts_of(log)
-    at = rng.choice(story.times)
-    for contact in story.contacts:
-        items = timeline(opened(log), contact, at)
-        idle = idle_claims(items)
-        kept = [fact for fact in facts if claim(fact.event) not in idle or fact.event.occurred_at > at]
-        before, after = view_of(facts), view_of(kept)
-        for message in questions(rng, story, 12):
-            question = message._replace(contact=contact, at=at)
-            expected = asked(before, question, Histories(before))
-            assert asked(after, question, Histories(after)) == expected, (seed, contact, idle)
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_a_statement_that_does_not_count_could_be_missing_and_no_answer_would_change(block: int) -> None:
+    for seed in range(block * SEEDS // BLOCKS, (block + 1) * SEEDS // BLOCKS):
+        rng = Random(seed)
+        story = history(rng, events=rng.randint(6, 40), partitions=1)
+        log = logged(story.facts)
+        facts = facts_of(log)
+        at = rng.choice(story.times[len(story.times) // 2 :])
+        before = view_of(facts)
+        for contact in story.contacts:
+            idle = idle_claims(timeline(opened(log), contact, at))
+            if not idle:
+                continue
+            after = view_of([fact for fact in facts if claim(fact.event) not in idle or fact.event.occurred_at > at])
+            for message in questions(rng, story, 6):
+                question = message._replace(contact=contact, purpose="marketing.offers", at=at)
+                assert asked(after, question, Histories(after)) == asked(before, question, Histories(before)), seed
 
 
 def claim(said: Any) -> tuple[str, str, str]:  # noqa: ANN401  # any event
