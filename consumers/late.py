@@ -124,5 +124,13 @@ def in_words(line: Mapping[str, Any]) -> str:
     where = f", last at {', '.join(line['gateways'])}" if line["gateways"] else ""
     return (
         f"late  {line['subject']}: said {line['said_at']}, due {line['due_at']}, {how}{where} "
-        f"(lag {line['lag_s']:,.1f} s), event {line['event_id']}"
+        f"(lag {_long(line['lag_s'])}), event {line['event_id']}"
     )
+
+
+def _long(seconds: float) -> str:
+    """A length of time in the unit in which people think of one so long."""
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.1f} s"

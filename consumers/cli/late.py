@@ -51,7 +51,9 @@ def late(within: Within = None, deadline: Law = None, since: Since = None, out: 
         lines = _lines(ledger, found, now)
         count = tell(lines, lateness.COLUMNS, out, json, lateness.in_words)
     if not json:
-        by = f"{law.name} ({law.law}; counted without public holidays)" if law else f"within {within or '1m'}"
+        by = (
+            f"in time by {law.name} ({law.law}; counted without public holidays)" if law else f"within {within or '1m'}"
+        )
         say(f"{count:,} opt-out(s) were not in force {by}, counted from when they were {runs_from}")
     if count:
         raise typer.Exit(1)

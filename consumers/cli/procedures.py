@@ -41,6 +41,7 @@ def procedures(procedure: Label = None, out: Out = None, json: Json = False) -> 
         looking = Looking(Histories(view), now)
         others = list(affected(found.missteps, found.members, looking))
         names = masked(ledger.people, _refs(found, others, published))
+        others.sort(key=lambda one: (names[one.account or ""], names[one.contact]))
         tell(_lines(found, others, published, looking, names), lines.COLUMNS, out, json, lines.in_words)
     if not json:
         counts = Counter(one.standing.state for one in others)

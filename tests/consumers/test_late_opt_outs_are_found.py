@@ -125,7 +125,7 @@ def one_by_one(world: World, watched: Watched[int]) -> Enforcement:
     return tally.settled(max([world.now, *(one.at for one in world.told)]))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(worlds())
 def test_one_reading_of_all_receipts_says_of_each_event_what_a_confirmation_says(world: World) -> None:
     enforcing: Enforcing[int] = Enforcing(Register(world.log), Stored(world.told, world.now))
