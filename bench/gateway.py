@@ -5,6 +5,7 @@ writer of the changes and the gateway share the machine. `SCALE=0.1 python -m be
 """
 
 import gc
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from random import Random
 import orjson
 
 from bench.population import NOW, OPERATOR_POLICY, REFERENCES, _of_number, number, parts
+from bench.processes import tree
 from consumers.bootstrap.gateway import SWITCH_S, ports
 from consumers.gateway import Gateway
 from ledger.adapters.kafka_client import Client, admin, producer
@@ -161,7 +163,7 @@ def started(broker: Broker, folder: str, how: str) -> dict[str, object]:
     gateway.stop()
     assert gateway.running.failed is None
     return {f"from the {how} to current, s": took, f"from the {how}, contacts": contacts,
-            f"from the {how}, process then, MB": held, f"from the {how}, at most, MB": peak}  # fmt: skip
+            f"from the {how}, both processes then, MB": held, f"from the {how}, at most, MB": peak}  # fmt: skip
 
 
 def busy(broker: Broker, numbers: int, folder: str, address: str) -> dict[str, object]:
@@ -171,11 +173,12 @@ def busy(broker: Broker, numbers: int, folder: str, address: str) -> dict[str, o
     asked = [number(rng.randrange(int(numbers * 1.11))) for _ in range(100_000)]
     with _gateway(broker, folder) as gateway:
         gateway.wait_until_current(600)
-        writer = _in_process("change", address, numbers, 3 * MEASURED_S + 12)
-        _wait_for_changes(gateway)
         gc.collect()
         gc.freeze()
         figures: dict[str, object] = {}
+        figures |= _before(gateway, asked)
+        writer = _in_process("change", address, numbers, 3 * MEASURED_S + 12)
+        _wait_for_changes(gateway)
         for name, pause in (("without a pause", 0.0), ("1,000 times a second", 0.001)):
             before = gateway.running.follower_parts()
             took = _asked(gateway, asked, MEASURED_S, pause)
@@ -183,9 +186,14 @@ def busy(broker: Broker, numbers: int, folder: str, address: str) -> dict[str, o
             figures |= {f"decide, {name}, p{share * 100:g} µs": _quantile(took, share) for share in (0.5, 0.99, 0.999)}
             figures |= {f"decisions/s, {name}": len(took) / MEASURED_S, f"changes/s, {name}": applied}
         figures |= _over_http(gateway, asked)
-        figures["process after, MB"] = _memory_mb("VmRSS:")
+        figures["both processes after, MB"] = _memory_mb("VmRSS:")
         writer.wait()
     return figures
+
+
+def _before(gateway: Gateway, asked: list[str]) -> dict[str, object]:
+    took = _asked(gateway, asked, MEASURED_S / 4, 0)
+    return {f"decide, nothing comes in, p{share * 100:g} µs": _quantile(took, share) for share in (0.5, 0.99, 0.999)}
 
 
 def _wait_for_changes(gateway: Gateway) -> None:
@@ -252,7 +260,9 @@ def _quantile(took: list[int], share: float) -> float:
 
 
 def _memory_mb(which: str) -> float:
-    return int(Path("/proc/self/status").read_text().split(which)[1].split()[0]) / 1024
+    """Of this process and of the one that reads for it."""
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in tree(os.getpid())]
+    return sum(int(status.split(which)[1].split()[0]) for status in statuses) / 1024
 
 
 def main() -> None:

@@ -37,7 +37,9 @@ NUMBERS = 100_000
 """Of one account."""
 TURNS = 20
 SETTLE_S = 3.0
-TOGETHER = 50
+WARM = (2_000, 10.0)
+"""Events a second, and for how many seconds, before anything is measured: Java has to compile the broker first."""
+TOGETHER = 100
 """Events that are due are appended at once, but not more of them: they would wait for each other's acknowledgement."""
 MS = 1e6
 
@@ -206,6 +208,7 @@ def run(scale: float) -> str:
     with tempfile.TemporaryDirectory(prefix="prefledger-bench-") as folder, Installation(Path(folder)) as installation:
         measured = Propagation(installation, scale)
         measured.start()
+        measured.at_rate(WARM[0], WARM[1] / scale)
         rows, histograms, said = [HEAD], [], []
         for gateways in (1, GATEWAYS):
             measured.more_gateways(gateways - 1 if gateways > 1 else 0)

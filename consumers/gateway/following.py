@@ -1,13 +1,12 @@
 """Takes what the tables say into the copy: as it comes until their ends are passed, then in whole steps."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from consumers.gateway.joining import Join, Step
 from consumers.gateway.loading import Spill
 from consumers.gateway.ports import Place, Record
 from consumers.gateway.reading import FAULTS, Unreadable, held, read
-from consumers.replica import Replica
 from consumers.replica.load import ASKED
 from projections import history
 from projections.statement import Fields
@@ -30,10 +29,30 @@ class Reached(NamedTuple):
     ends: Mapping[Table, int]
 
 
+class Takes(Protocol):
+    """What is to be kept current: a copy, or whoever hands it on to one."""
+
+    def apply(self, parts: Sequence[Fields], watermark: Mapping[int, int], /) -> None:
+        """Takes parts, and how far they have come, in one piece."""
+        ...
+
+
+class Progress(NamedTuple):
+    """What a follower knows at a time, in another process."""
+
+    blind: set[str]
+    retired: set[str]
+    taken: int
+    recorded_at: int
+    reached: Mapping[int, Reached]
+    waiting: int
+    is_whole: bool
+
+
 class Follower:
     """Of one copy, and one thread."""
 
-    def __init__(self, replica: Replica, partitions: int, report: Report) -> None:
+    def __init__(self, replica: Takes, partitions: int, report: Report) -> None:
         """`report` hears of what cannot be read."""
         self.replica = replica
         self.blind: set[str] = set()
@@ -107,7 +126,7 @@ class Follower:
             for table in READ_ON:
                 self._joins[partition].marked(table, offset)
 
-    def begin(self, replica: Replica, positions: Mapping[Place, int]) -> None:
+    def begin(self, replica: Takes, positions: Mapping[Place, int]) -> None:
         """All ends are passed, and `replica` has what was read: from now on `take` is called."""
         self.replica = replica
         for partition, join in enumerate(self._joins):
@@ -159,6 +178,21 @@ class Follower:
     def waiting(self) -> int:
         """How many parts have come that cannot be taken yet."""
         return sum(join.waiting for join in self._joins)
+
+    def progress(self) -> Progress:
+        """What it knows now."""
+        return Progress(
+            set(self.blind), set(self.retired), self.taken, self.recorded_at, dict(self.reached), self.waiting,
+            self.is_whole,
+        )  # fmt: skip
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but whom it tells: another process goes on from here, with a copy and a report of its own."""
+        return {name: said for name, said in vars(self).items() if name not in ("replica", "_report")}
+
+    def goes_on(self, replica: Takes, report: Report) -> None:
+        """In another process, with what is to be kept current and told there."""
+        self.replica, self._report = replica, report
 
     # --- both
 

@@ -5,7 +5,7 @@ In this order, and again from the start after every mishap:
 1. the reference table is read to its end; a ledger of another secret ends the gateway here;
 2. the process is registered in the ledger, and only then the ends are asked for that have to be passed;
 3. the tables are read past these ends, from where the snapshot stands or from their beginnings;
-4. the three tables are put together at one watermark (`joining.py`), and kept so.
+4. the three tables are put together at one watermark (`joining.py`), and kept so: in a process of its own (`fed.py`).
 
 Codes may pass from when 1 is done and the stop switch's partition has come to where the ledger was at 2: a switch that
 was thrown before this process was known to anybody is in. All else may pass from when 4 is.
@@ -13,12 +13,13 @@ was thrown before this process was known to anybody is in. All else may pass fro
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from consumers.gateway.following import Batches, Follower
+from consumers.gateway.fed import Fed, Feeder, Followed
+from consumers.gateway.following import Follower
 from consumers.gateway.loading import Spill
 from consumers.gateway.ports import Feed, Place, Ports, Record
 from consumers.gateway.reading import Unreadable
@@ -29,8 +30,6 @@ from schemas.events import OPERATOR_TRAFFIC
 from schemas.topics import partition_of
 
 POLL_S = 0.1
-REST_S = 0.005
-"""How long it waits after it has taken something: what comes meanwhile is taken in one piece, which costs far less."""
 RETRY_S = 0.5
 BEHIND_S = 300.0
 """A copy that was not current for so long may have missed what compaction took: it passes the ends again."""
@@ -83,7 +82,7 @@ class Keeper:
     owner: Owner
     stopping: threading.Event
     replica: Replica = field(init=False)
-    follower: Follower | None = None
+    follower: Follower | Followed | None = None
     ledger_id: str | None = None
     _is_whole: bool = False
     """Whether the replica is to be gone on with."""
@@ -103,8 +102,11 @@ class Keeper:
         """Until `stopping` is set. Raises what cannot be mended: WrongSecretError, NotALedgerError."""
         while not self.stopping.is_set():
             try:
-                with closing(self.ports.feed()) as feed:
-                    self._follow(feed, self._load(feed))
+                feed = self.ports.feed()
+                with closing(feed), Feeder() as feeder:
+                    begun = self._load(feed)
+                    feed.close()  # from here on the feeder reads
+                    self._follow(feeder, *begun)
             except (OutrunError, SnapshotError) as error:
                 self.owner.report(f"{error}")
                 self._may_open = False
@@ -116,7 +118,7 @@ class Keeper:
 
     # --- from the beginning to the first claim
 
-    def _load(self, feed: Feed) -> Follower:
+    def _load(self, feed: Feed) -> tuple[Follower, Mapping[Place, int]]:
         self.owner.parted()
         self._open_snapshot()
         follower = self.follower = Follower(self.replica, feed.partitions, self.owner.unreadable)
@@ -127,8 +129,12 @@ class Keeper:
         switch = partition_of(OPERATOR_TRAFFIC, feed.partitions)
         wanted = self.owner.register(feed.partitions).get(switch, 0)
         begun = {place: feed.position(place) for place in reference}
-        self._catch_up(feed, follower, begun, lambda: follower.reference_mark(switch) >= wanted)
-        return follower
+        places = self._catch_up(feed, follower, begun, lambda: follower.reference_mark(switch) >= wanted)
+        positions = {place: feed.position(place) for place in places}
+        follower.begin(self.replica, positions)
+        self._is_whole = True
+        self._passed_at = self.replica.clock()
+        return follower, positions
 
     def _open_snapshot(self) -> None:
         """Opens it once; what is wrong with it is said, and the topics have it all."""
@@ -151,7 +157,10 @@ class Keeper:
         if self._is_whole and self.replica.notes.get("ledger_id", self.ledger_id) != self.ledger_id:
             raise SnapshotError(f"{self.snapshots.path} is of another ledger; the copy is loaded from the topics")
 
-    def _catch_up(self, feed: Feed, follower: Follower, begun: dict[Place, int], is_known: Callable[[], bool]) -> None:
+    def _catch_up(
+        self, feed: Feed, follower: Follower, begun: dict[Place, int], is_known: Callable[[], bool]
+    ) -> Iterable[Place]:
+        """Past all the ends; returns of which places."""
         ends, beginnings = feed.ends(), feed.beginnings()
         kept = self._kept(follower, ends, beginnings) if self._is_whole else None
         positions = (kept or beginnings) | begun
@@ -162,9 +171,7 @@ class Keeper:
         while not is_known() and not self.stopping.is_set():
             follower.pass_by(feed.poll(POLL_S))
         self._tell_switch(follower, is_known)
-        follower.begin(self.replica, {place: feed.position(place) for place in ends})
-        self._is_whole = True
-        self._passed_at = self.replica.clock()
+        return ends
 
     def _kept(
         self, follower: Follower, ends: Mapping[Place, int], beginnings: Mapping[Place, int]
@@ -214,31 +221,35 @@ class Keeper:
 
     # --- from then on
 
-    def _follow(self, feed: Feed, follower: Follower) -> None:
-        if follower.is_whole:
+    def _follow(self, feeder: Feeder, follower: Follower, positions: Mapping[Place, int]) -> None:
+        followed = self.follower = Followed(self.replica, follower.progress())
+        if followed.is_whole:
             self.owner.applied()
         try:
+            feeder.begin(self.ports.feed, follower, positions)
             while not self.stopping.is_set():
-                batches = feed.poll(POLL_S)
-                if batches:
-                    self._take(follower, batches)
-                    self.stopping.wait(REST_S)
+                fed = feeder.next(POLL_S)
+                if fed is not None:
+                    self._take(followed, fed)
         finally:
-            if follower.is_whole:
+            if followed.is_whole:
                 self.replica.notes = self.notes()
 
-    def _take(self, follower: Follower, batches: Batches) -> None:
+    def _take(self, followed: Followed, fed: Fed) -> None:
         sure = max(self._passed_at, self.replica.current_as_of or self._passed_at)
         if self.replica.clock() - sure > BEHIND_S:
             raise UnavailableError("the copy was not current for too long: it passes the ends of the tables again")
-        if follower.take(batches) and follower.is_whole:
+        followed.take(fed)
+        for unread in fed.unread:
+            self.owner.unreadable(*unread)
+        if fed.is_new and followed.is_whole:
             self.owner.applied()
-        self.owner.knows_the_switch(not follower.blind)
-        self._must_be_wanted(follower)
+        self.owner.knows_the_switch(not followed.blind)
+        self._must_be_wanted(followed)
 
-    def _must_be_wanted(self, follower: Follower) -> None:
+    def _must_be_wanted(self, followed: Followed) -> None:
         """Nobody waits any more for a process that was retired: it must not answer."""
-        if self.process in follower.retired:
+        if self.process in followed.retired:
             raise RetiredError(f"the process {self.process} was retired (gateway retire): it answers no more")
 
     def notes(self) -> dict[str, Any]:

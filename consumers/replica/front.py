@@ -1,6 +1,6 @@
 """What has changed since the tables were written, as payloads by reference."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -56,6 +56,28 @@ class Changes:
 
     def __len__(self) -> int:
         return len(self.contacts) + len(self.accounts)
+
+
+def prepared(parts: Sequence[Fields]) -> tuple[Changes, Sequence[Fields]]:
+    """Of these parts, in order, the changes that are the same whatever a copy holds; and the parts that are left.
+
+    Another process may do this, and nearly all the work is in it. A subject of several parts is joined with those that
+    a copy holds; where there is one, all parts are left, so that nothing comes out of order.
+    """
+    ready = Changes.none()
+    if any(part["kind"] != "operator" and part.get("parts") != 1 for part in parts):
+        return ready, parts
+    left = []
+    for part in parts:
+        if part["kind"] == "operator":
+            left.append(part)
+        elif part["kind"] == "account":
+            reference = bytes.fromhex(part["subject"])
+            encoded = payload.of_history(history.account([part]))
+            ready.accounts[reference] = ready.by_prefix[reference[:ACCOUNT_BYTES]] = encoded
+        else:
+            ready.contacts[bytes.fromhex(part["subject"])] = payload.of_history(history.contact([part]))
+    return ready, left
 
 
 def changes(parts: Iterable[Fields], before: Changes, base: Base, operator: Operator) -> Changes:

@@ -29,6 +29,7 @@ MAX_CACHED = 1 << 14
 DROPPED = 500
 """How many changes are dropped at once after a merge, while decisions wait."""
 INFINITE = float("inf")
+NO_CHANGES = Changes.none()
 
 
 class Replica:
@@ -121,13 +122,15 @@ class Replica:
 
     # --- keeping it current
 
-    def apply(self, parts: Iterable[Fields], watermark: Mapping[int, int]) -> None:
+    def apply(self, parts: Iterable[Fields], watermark: Mapping[int, int], ready: Changes = NO_CHANGES) -> None:
         """Takes new parts of states, in the order in which they were written, and how far they have come.
 
-        Decisions see all of them or none. Raises OutrunError where parts are missing.
+        `ready`: changes of other subjects, as `prepared` has made them. Decisions see all of it or nothing. Raises
+        OutrunError where parts are missing.
         """
         with self._writing:
             new = changes(parts, self._changes, self._base, self._operator)
+            new.take(ready)
             operator = self._operator | new.operator
             with self.lock:
                 self._changes.take(new)

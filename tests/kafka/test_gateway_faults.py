@@ -1,10 +1,12 @@
 """What goes wrong with a gateway: it says no to what it cannot know, and comes back by itself."""
 
 import http.client
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -185,6 +187,48 @@ def test_one_that_was_retired_answers_no_more(broker: Broker, tmp_path: Path) ->
         wait_until(lambda: asked.running.failed is not None, LONG, "it has read that")
         assert (offers(asked), codes(asked)) == ("stale", "stale")
         wait_until(lambda: not gateways(settings).processes, LONG, "it is gone")
+
+
+def readers(pid: int) -> list[int]:
+    """The processes that read the tables for a gateway in that process."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            if parent == pid and b"gateway.feeding" in stat.with_name("cmdline").read_bytes():
+                found.append(int(stat.parent.name))
+    return found
+
+
+def test_the_process_that_reads_may_be_killed_or_frozen(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker, policy=SHORT) as ledger, ledger.working(), gateway(broker, tmp_path) as asked:
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
+        [first] = readers(os.getpid())
+        os.kill(first, signal.SIGKILL)
+        ledger.says("PreferenceRevoked", "number", NUMBER)
+        wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "another one reads on")
+        [second] = readers(os.getpid())
+        assert second != first
+        os.kill(second, signal.SIGSTOP)
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        wait_until(lambda: offers(asked) == "stale", LONG, "nobody tells it anything")
+        assert codes(asked) == "never_needs_consent"
+        os.kill(second, signal.SIGCONT)
+        wait_until(lambda: offers(asked) == "granted", LONG, "it is told again")
+        assert asked.running.failed is None
+    assert not readers(os.getpid())
+
+
+def test_the_process_that_reads_ends_with_its_gateway_however_that_ends(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker) as ledger, ledger.working():
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        for end in (Process.kill, Process.stop):
+            ran = Ran(broker, tmp_path / "home")
+            ran.says("granted")
+            [reader] = readers(ran.process.pid)
+            end(ran.process)
+            wait_until(lambda reader=reader: not Path(f"/proc/{reader}").exists(), LONG, "it is gone")  # type: ignore[misc]
 
 
 def test_cut_off_from_the_broker_it_grows_stale_and_comes_back_without_a_restart(

@@ -1,0 +1,86 @@
+"""Keeps a copy current with what another process reads of the tables (`feeding.py`)."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing import Pipe
+from typing import Self
+
+from consumers.gateway.feeding import Begin, Fed, main
+from consumers.gateway.following import Follower, Progress
+from consumers.gateway.ports import Feed, Place
+from consumers.replica import Replica
+from ledger.errors import UnavailableError
+
+PATIENCE_S = 5.0
+__all__ = ["Fed", "Feeder", "Followed"]
+
+ENDED = "the process that reads the tables has ended; another one is started"
+
+
+class Feeder:
+    """The other process. It is started at once, to be ready when the copy is; of one thread."""
+
+    def __init__(self) -> None:
+        ours, theirs = Pipe()
+        self._channel = ours
+        command = [sys.executable, "-c", f"from {main.__module__} import main; main()", str(theirs.fileno())]
+        self._child = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
+        )
+        theirs.close()
+        self.pid = self._child.pid
+
+    def begin(self, connect: Callable[[], Feed], follower: Follower, positions: Mapping[Place, int]) -> None:
+        """It goes on from where a follower is in this process. Raises UnavailableError where it has ended."""
+        try:
+            self._channel.send(Begin(connect, follower, positions))
+        except OSError as error:
+            raise UnavailableError(ENDED) from error
+
+    def next(self, seconds: float) -> Fed | None:
+        """What it says; None where it says nothing for so long.
+
+        Raises UnavailableError where it has ended, and what it has met: OutrunError, UnavailableError.
+        """
+        try:
+            if not self._channel.poll(seconds):
+                return None
+            said = self._channel.recv()
+        except (EOFError, OSError) as error:
+            raise UnavailableError(ENDED) from error
+        if isinstance(said, Exception):
+            raise said
+        fed: Fed = said
+        return fed
+
+    def close(self) -> None:
+        """Ends it. Repeatable."""
+        self._channel.close()
+        self._child.kill()
+        self._child.wait(PATIENCE_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Followed:
+    """What the follower in the other process knows, as it was told last; and the copy, which takes what it sends."""
+
+    def __init__(self, replica: Replica, progress: Progress) -> None:
+        self.replica = replica
+        self._learn(progress)
+
+    def take(self, fed: Fed) -> None:
+        """Raises OutrunError where parts are missing."""
+        for step in fed.steps:
+            self.replica.apply(step.parts, step.marks, step.ready)
+        self._learn(fed.progress)
+
+    def _learn(self, progress: Progress) -> None:
+        self.blind, self.retired = progress.blind, progress.retired
+        self.taken, self.recorded_at, self.waiting = progress.taken, progress.recorded_at, progress.waiting
+        self.reached, self.is_whole = progress.reached, progress.is_whole
