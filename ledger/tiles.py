@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 256, 8
 TILE = WIDTH * HASH
 ENTRIES = "entries"
 KEPT = 512
-"""Full tiles kept in memory, 4 MB; they never change."""
+"""Tiles kept in memory, up to 4 MB; those that a checkpoint covers never change."""
 
 
 class Tiles(Protocol):
@@ -64,40 +64,32 @@ class TileTree:
         """`prefix`: what names begin with, such as `0/3/`."""
         self._tiles = tiles
         self._prefix = prefix
-        self._full = lru_cache(KEPT)(self._read_full)
+        self._read = lru_cache(KEPT)(self._read_anew)
         self._completed: list[str] = []
 
-    def tile(self, level: int | str, index: int, width: int) -> bytes | None:
-        """The first `width` hashes of a tile, from the partial one or one that has more; None where there is none."""
-        if width < WIDTH:
-            partial = self._tiles.read(self._prefix + name_of(level, index, width))
-            if partial is not None:
-                return partial
-        try:
-            return self._full(level, index)[: width * HASH]
-        except TamperedError:
-            return None
+    def tile(self, level: int, index: int, width: int) -> bytes | None:
+        """The first `width` hashes of a tile, from the partial one or the full one; None where there is none."""
+        for held in dict.fromkeys((width, WIDTH)):
+            found = self._tiles.read(self._prefix + name_of(level, index, held))
+            if found is not None and (held == width or len(found) == TILE):
+                return found[: width * HASH] if held > width else found
+        return None
 
-    def _read_full(self, level: int | str, index: int) -> bytes:
-        found = self._tiles.read(self._prefix + name_of(level, index))
-        if found is None or len(found) != TILE:
-            raise TamperedError(self._missing(level, index, WIDTH))
+    def _read_anew(self, level: int, index: int, width: int) -> bytes:
+        found = self.tile(level, index, width)
+        if found is None or len(found) != width * HASH:
+            raise TamperedError(
+                f"{self._prefix}{name_of(level, index, width)} is missing or has not its length: remove the folder "
+                f"{self._prefix or '.'} of tiles, and `prefledger checkpoint` makes it anew from the log"
+            )
         return found
-
-    def _missing(self, level: int | str, index: int, width: int) -> str:
-        return (
-            f"{self._prefix}{name_of(level, index, width)} is missing or has not its length: remove the folder "
-            f"{self._prefix or '.'} of tiles, and `prefledger checkpoint` makes it anew from the log"
-        )
 
     def node(self, level: int, index: int, size: int) -> bytes:
         """The root of a complete subtree of `2**level` leaves of the tree of that size. Raises TamperedError."""
         high, low = divmod(level, HEIGHT)
         tile, first = divmod(index << low, WIDTH)
         width = min(WIDTH, (size >> HEIGHT * high) - tile * WIDTH)
-        hashes = self.tile(high, tile, width)
-        if hashes is None or len(hashes) != width * HASH:
-            raise TamperedError(self._missing(high, tile, width))
+        hashes = self._read(high, tile, width)
         return complete_root(hashes[first * HASH : (first + (1 << low)) * HASH])
 
     def root(self, size: int) -> bytes:
@@ -126,10 +118,7 @@ class TileTree:
         while size >> HEIGHT * len(rows):
             level = len(rows)
             index, width = divmod(size >> HEIGHT * level, WIDTH)
-            row = self.tile(level, index, width) if width else b""
-            if row is None or len(row) != width * HASH:
-                raise TamperedError(self._missing(level, index, width))
-            rows.append(bytearray(row))
+            rows.append(bytearray(self._read_anew(level, index, width) if width else b""))
         return rows
 
     def _push(self, rows: list[bytearray], level: int, hashes: bytes, size: int) -> None:

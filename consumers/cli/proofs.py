@@ -1,14 +1,19 @@
-"""`checkpoint`, `prove`, `verify`: what an outsider can check."""
+"""`checkpoint`, `prove`, `verify`, `bundle`, `verify-bundle`: what an outsider can check."""
 
+import os
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from struct import error as StructError
 from typing import Annotated, Any
 
+import orjson
 import typer
 
-from consumers.cli.options import AUDIT, Json, opened
+from consumers.cli.options import AUDIT, Actor, Json, Region, Subject, opened
 from consumers.cli.output import either, emit, say
+from consumers.proofs import verify_bundle as verification
 from consumers.proofs.checkpoints import CHECKPOINT, Checkpoints, Proof
 from consumers.proofs.verify import Report, Verification
 from consumers.proofs.walk import Finding
@@ -18,6 +23,7 @@ from ledger.errors import NotALedgerError
 from ledger.leaves import leaf
 from ledger.tiles import Tiles
 from schemas.errors import InputError
+from schemas.subject import parse_subject
 
 Vkey = Annotated[
     str | None, typer.Option("--key", metavar="VKEY", help="The public key to trust; by default this machine's own.")
@@ -26,8 +32,9 @@ Vkey = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands of this file."""
-    for command in (checkpoint, prove, verify):
+    for command in (checkpoint, prove, verify, bundle):
         app.command(rich_help_panel=AUDIT)(command)
+    app.command("verify-bundle", rich_help_panel=AUDIT)(verify_bundle)
 
 
 def checkpoint(
@@ -106,10 +113,15 @@ def verify(
         list[Path] | None, typer.Argument(metavar="[CHECKPOINT]...", help="Checkpoints that somebody kept.")
     ] = None,
     key: Vkey = None,
+    export: Annotated[
+        Path | None, typer.Option(help="A new file for the log itself, by reference only, for verify-bundle --log.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Hash the whole log again and hold it against every checkpoint. Exit code 1 if something does not hold."""
     report = _verified(load(), {str(path): _read(path) for path in kept or []}, key)
+    if export:
+        _export(export, key)
     document = {
         "entries": report.entries, "covered": report.covered, "key": report.key,
         "checkpoint": report.checkpoint and head_json(report.checkpoint),
@@ -137,6 +149,89 @@ def _verified(settings: Settings, notes: Mapping[str, bytes], key: str | None) -
             return Verification(checkpoints).run(notes)
     except NotALedgerError as error:
         return Report(0, 0, key or "", None, [Finding("unreadable", settings.ledger_url, str(error))])
+
+
+def _export(out: Path, key: str | None) -> None:
+    from consumers.bootstrap.proofs import open_to_verify
+    from consumers.proofs.bundle import export
+
+    try:
+        with open_to_verify(load(), key) as checkpoints:
+            export(checkpoints, out)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror}; name a new file") from None
+
+
+def bundle(
+    subject: Subject,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new file; it holds name and words.")],
+    actor: Actor = "system:cli",
+    region: Region = None,
+    json: Json = False,
+) -> None:
+    """All that is on record of a subject, with proofs, in one file that anybody can check. The look is recorded."""
+    from consumers.bootstrap.proofs import open_checkpoints
+    from consumers.proofs.bundle import bundle as bundled
+
+    whom = parse_subject(subject, region)
+    if out.exists():
+        raise InputError(f"{out} exists already; name a new file")
+    with opened() as ledger:
+        made = bundled(ledger, open_checkpoints(ledger), whom, actor, time.time_ns() // 1_000_000)
+    try:
+        with open(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror}") from None
+    document = {
+        "file": str(out),
+        "entries": len(made["entries"]),
+        "evidence": len(made["evidence"]),
+        "key": made["key"],
+    }
+    words = [
+        f"{whom.masked}: {len(made['entries'])} entries, {len(made['evidence'])} of them with words, in {out}.",
+        "It names a person: hand it over as you would a letter.",
+        f"To check it: prefledger verify-bundle {out} --key {made['key']}",
+    ]
+    either(json, document, words)
+
+
+def verify_bundle(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A bundle.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="VKEY", help="The operator's; else the bundle's own.")] = None,
+    log: Annotated[Path | None, typer.Option(help="An export of the log: was something left out?")] = None,
+    checkpoint: Annotated[list[Path] | None, typer.Option(help="One that you kept, to be found in the log.")] = None,
+    script: Annotated[
+        bool, typer.Option("--script", help="Print the script that does it, which needs no ledger.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check a bundle with nothing but the file and a public key. Exit code 1 if something does not hold."""
+    if script:
+        return say(Path(verification.__file__).read_text("utf-8").rstrip("\n"))
+    if file is None:
+        raise InputError("name a bundle, or --script")
+    checked = _checked(file, key, log, checkpoint or [])
+    wrong = checked if isinstance(checked, list) else checked.wrong
+    told = [] if isinstance(checked, list) else list(checked.told())
+    own = [] if key else ["The key is the bundle's own; compare it with what the operator published."]
+    part = [] if log else ["Whether something was left out is not checked: that takes the log (--log)."]
+    verdict = "FALSE" if wrong else "All of it holds."
+    document = {"holds": not wrong, "wrong": wrong, "key_given": key is not None, "complete": bool(log) and not wrong}
+    either(json, document, [*told, *(f"FALSE  {line}" for line in wrong), *own, *part, verdict])
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _checked(file: Path, key: str | None, log: Path | None, kept: list[Path]) -> "verification.Bundle | list[str]":
+    """The bundle, or what is false of all of it. Raises InputError."""
+    try:
+        return verification.checked(file, key, log, kept)
+    except verification.FalseError as error:
+        return [str(error)]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, StructError, OSError) as error:
+        raise InputError(f"{file} cannot be read as a bundle: {error!r}") from None
 
 
 def _read(path: Path) -> bytes:

@@ -146,12 +146,18 @@ class Checkpoints:
 
     def prove_entry(self, recorded: Recorded) -> Proof:
         """As `prove`, of an entry."""
-        partition, offset = recorded.position
         newest = self.newest()
-        told = self.heads.newest.get((self.era, partition))
-        if newest is None or told is None or told.head.size <= offset:
-            newest = self.make()
-            told = self.heads.newest[self.era, partition]
+        return self.prove_under(newest if newest and self.covers(recorded) else self.make(), recorded)
+
+    def covers(self, recorded: Recorded) -> bool:
+        """Whether the newest checkpoint that was loaded covers an entry."""
+        told = self.heads.newest.get((self.era, recorded.position.partition))
+        return told is not None and recorded.position.offset < told.head.size
+
+    def prove_under(self, signed: Signed, recorded: Recorded) -> Proof:
+        """Proves an entry that a checkpoint covers, which is the newest. Raises TamperedError."""
+        partition, offset = recorded.position
+        told = self.heads.newest[self.era, partition]
         tree, size = self.tree(partition), told.head.size
         path = inclusion_proof(lambda level, index: tree.node(level, index, size), offset, size)
-        return Proof(recorded, told, path, self.heads.proof(told.at, newest.head.size), newest.note)
+        return Proof(recorded, told, path, self.heads.proof(told.at, signed.head.size), signed.note)

@@ -1,0 +1,298 @@
+"""Checks a bundle of a preference ledger on any machine: python3 verify_bundle.py BUNDLE --key VKEY [--log LOG]
+
+A file of its own: it needs Python 3.11 and `cryptography`, and nothing else. docs/evidence.md says what it proves.
+
+    signed checkpoint ──▶ root of the log of heads ──▶ head of a partition ──▶ leaf ──▶ event ──▶ words, name
+
+Exit code 0: all of it holds. 1: something does not, and every line that begins with FALSE says what. 2: no bundle.
+"""
+
+import argparse
+import hashlib
+import json
+import struct
+import sys
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import reduce
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+Entry = tuple[int, str, dict[str, Any]]
+"""What a leaf says: when it was recorded (ms since 1970), of whom, and the event as stored."""
+
+
+class FalseError(Exception):
+    """Something does not hold."""
+
+
+class Head(NamedTuple):
+    """What a checkpoint says of a tree: whose it is, how many leaves it has, and its root."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def key_of(vkey: str) -> tuple[str, bytes]:
+    """Name and Ed25519 public key of a verifier key `name+id+base64`."""
+    name, key_id, encoded = vkey.strip().split("+", 2)
+    typed = b64decode(encoded, validate=True)
+    if len(typed) != 33 or typed[0] != 1 or _key_id(name, typed[1:]).hex() != key_id:
+        raise FalseError(f"{vkey!r} is no Ed25519 verifier key")
+    return name, typed[1:]
+
+
+def _key_id(name: str, key: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]
+
+
+def opened(note: str, name: str, key: bytes) -> Head:
+    """The head that a signed note (c2sp.org/signed-note) says, if this key has signed it under this name."""
+    text, _, signatures = note.rpartition("\n\n")
+    text += "\n"
+    for line in signatures.splitlines():
+        dash, signer, encoded = [*line.split(" "), "", ""][:3]
+        raw = b64decode(encoded)
+        if (dash, signer, raw[:4]) == ("—", name, _key_id(name, key)):
+            try:
+                Ed25519PublicKey.from_public_bytes(key).verify(raw[4:], text.encode())
+            except InvalidSignature:
+                raise FalseError("the signature on the checkpoint is false") from None
+            return head_of(text)
+    raise FalseError(f"the checkpoint is not signed by {name} with the key that was given")
+
+
+def head_of(text: str) -> Head:
+    """Origin, size and root, a line each."""
+    origin, size, root = text.split("\n")[:3]
+    return Head(origin, int(size), b64decode(root, validate=True))
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """The hash of a leaf (RFC 9162, 2.1)."""
+    return hashlib.sha256(b"\0" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash of a node."""
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def root_above(hashed: bytes, index: int, size: int, proof: list[bytes]) -> bytes:
+    """The root of a tree of that size in which a leaf is number `index`, if its proof is true."""
+    if not 0 <= index < size or any(len(one) != 32 for one in proof) or (size == 1) != (not proof):
+        raise FalseError("a proof is not of the form that a leaf of that number has")
+    if size == 1:
+        return hashed
+    left = 1 << (size - 1).bit_length() - 1  # how many leaves are in the left part
+    if index < left:
+        return node_hash(root_above(hashed, index, left, proof[:-1]), proof[-1])
+    return node_hash(proof[-1], root_above(hashed, index - left, size - left, proof[:-1]))
+
+
+def is_included(hashed: bytes, index: int, head: Head, proof: list[str]) -> bool:
+    """Whether a leaf is number `index` under a head."""
+    try:
+        return root_above(hashed, index, head.size, [b64decode(one) for one in proof]) == head.root
+    except FalseError:
+        return False
+
+
+class Tree:
+    """A tree that grows: the roots of the complete subtrees that it is made of, left to right."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.peaks: list[bytes] = []
+
+    def add(self, hashed: bytes) -> None:
+        """Adds the hash of a leaf."""
+        over, self.size = self.size, self.size + 1
+        while over & 1:
+            hashed, over = node_hash(self.peaks.pop(), hashed), over >> 1
+        self.peaks.append(hashed)
+
+    def root(self) -> bytes:
+        """The root as it is now."""
+        return reduce(lambda right, left: node_hash(left, right), reversed(self.peaks or [hashlib.sha256().digest()]))
+
+
+def read_leaf(leaf: bytes) -> Entry:
+    """`uint64(recorded_at in ms) ‖ uint16(length of key) ‖ key ‖ value`, big-endian."""
+    recorded_at, length = struct.unpack_from(">QH", leaf)
+    key, value = leaf[10 : 10 + length].decode("utf-8", "replace"), leaf[10 + length :]
+    try:
+        event = json.loads(value)
+    except ValueError:
+        event = None
+    return (recorded_at, key, event if isinstance(event, dict) else {"subject": key, "type": "Unreadable"})
+
+
+class Bundle:
+    """A bundle, checked as far as it goes by itself. `wrong` has a line for everything that does not hold."""
+
+    def __init__(self, document: dict[str, Any], vkey: str | None) -> None:
+        if document.get("format") != "prefledger-bundle@1":
+            raise ValueError("this is no bundle of format prefledger-bundle@1")
+        self.document = document
+        self.wrong: list[str] = []
+        self.entries: list[Entry] = []
+        self.leaves: set[bytes] = set()
+        self.name, self.key = key_of(vkey or document["key"])
+        self.checkpoint = opened(document["checkpoint"], self.name, self.key)
+        if self.checkpoint.origin != self.name:
+            self.wrong.append(f"the checkpoint is of {self.checkpoint.origin!r}, not of {self.name!r}")
+        self._entries()
+        self._shown()
+
+    def _entries(self) -> None:
+        """Every event is in its partition, whose head is in the log of heads, whose root is signed."""
+        heads, refs = {}, {said["ref"] for said in self.document["subjects"]}
+        for said in self.document["heads"]:
+            if is_included(leaf_hash(said["text"].encode()), said["index"], self.checkpoint, said["proof"]):
+                heads[said["index"]] = head_of(said["text"])
+            else:
+                self.wrong.append(f"head {said['index']} is not in the signed checkpoint")
+        for said in self.document["entries"]:
+            leaf, head = b64decode(said["leaf"]), heads.get(said["head"])
+            if head is None or not is_included(leaf_hash(leaf), said["index"], head, said["proof"]):
+                self.wrong.append(f"the entry {said['index']} under head {said['head']} is not in the log")
+                continue
+            _, key, event = entry = read_leaf(leaf)
+            if event.get("subject") != key or not (key in refs or key.startswith("operator:")):
+                self.wrong.append(f"the entry {said['index']} is of {key}, who has no place here")
+            if event["type"] == "ContactLinked" and event["account"] not in refs:
+                self.wrong.append(f"what is on record of the account {event['account']} is not here")
+            self.leaves.add(leaf)
+            self.entries.append(entry)
+
+    def _shown(self) -> None:
+        """Who is shown as the person behind a reference is; words are those that the event committed to."""
+        for said in self.document["subjects"]:
+            named = bytes.fromhex(said.get("k", "")) + f"{said.get('kind')}:{said.get('id')}".encode()
+            if said.get("k") and hashlib.sha256(named).digest()[:16].hex() != said["ref"]:
+                self.wrong.append(f"{said['ref']} is not the reference of {said['kind']}:{said['id']}")
+        events = {event.get("event_id"): event for _, _, event in self.entries}
+        for said in self.document["evidence"]:
+            committed = (events.get(said["event_id"], {}).get("evidence") or {}).get("commitment")
+            if hashlib.sha256(bytes.fromhex(said["salt"]) + said["text"].encode()).hexdigest() != committed:
+                self.wrong.append(f"the words of {said['event_id']} are not those that were recorded with it")
+
+    def told(self) -> Iterator[str]:
+        """The bundle in words."""
+        yield f"checkpoint of {self.checkpoint.size} heads, {self.name}"
+        for said in self.document["subjects"]:
+            who = f"{said['kind']}:{said['id']}" if said.get("k") else "not shown: erased, or never known"
+            yield f"{said['ref']} is {who}"
+        words = {said["event_id"]: said["text"] for said in self.document["evidence"]}
+        for at, _key, event in sorted(self.entries, key=lambda entry: entry[0]):
+            yield f"{datetime.fromtimestamp(at / 1000, UTC).isoformat()}  {event['type']} {json.dumps(event)}"
+            if event.get("evidence"):
+                yield f"    in these words: {words.get(event.get('event_id'), 'not shown: erased, or withheld')!r}"
+
+
+class Comparison:
+    """An export of the log, read line by line: whether it is the log that was signed, and what of it is missing."""
+
+    def __init__(self, bundle: Bundle, kept: Iterable[Head]) -> None:
+        self.bundle = bundle
+        self.refs = {said["ref"] for said in bundle.document["subjects"]}
+        self.heads = Tree()
+        self.newest: dict[str, Head] = {}
+        self.covered: dict[str, int] = {}
+        self.trees: dict[str, Tree] = {}
+        self.roots: dict[int, set[bytes]] = {}
+        for head in (bundle.checkpoint, *kept):
+            self.roots.setdefault(head.size, set()).add(head.root)
+
+    def read(self, log: Path) -> None:
+        """Reads all of it: a line with the checkpoint that it reaches to, then the heads, then the leaves."""
+        with log.open("rb") as file:
+            signed = opened(json.loads(file.readline())["checkpoint"], self.bundle.name, self.bundle.key)
+            for said in map(json.loads, file):
+                if "text" in said:
+                    self.head(said["text"])
+                else:
+                    self.leaf(said["origin"], b64decode(said["leaf"]))
+        self.end(signed)
+
+    def head(self, text: str) -> None:
+        """The next head; all of them come before the first leaf, so that what the bundle covers is known by then."""
+        if self.trees:
+            raise FalseError("the log has a head after its first leaf")
+        head = self.newest[head_of(text).origin] = head_of(text)
+        self.heads.add(leaf_hash(text.encode()))
+        if self.heads.size <= self.bundle.checkpoint.size:
+            self.covered[head.origin] = max(head.size, self.covered.get(head.origin, 0))
+        if self.roots.pop(self.heads.size, {self.heads.root()}) != {self.heads.root()}:
+            self.bundle.wrong.append(f"the first {self.heads.size} heads of the log are not what was signed of them")
+
+    def leaf(self, origin: str, leaf: bytes) -> None:
+        """The next leaf of a partition."""
+        tree = self.trees.setdefault(origin, Tree())
+        key = leaf[10 : 10 + int.from_bytes(leaf[8:10], "big")].decode("utf-8", "replace")
+        if key in self.refs and tree.size < self.covered.get(origin, 0) and leaf not in self.bundle.leaves:
+            self.bundle.wrong.append(f"an event was left out: leaf {tree.size} of {origin}")
+        tree.add(leaf_hash(leaf))
+
+    def end(self, signed: Head) -> None:
+        """Whether all of it was there: every partition since the last move, as the newest heads say."""
+        wrong = [f"the log is older than a checkpoint of {size} heads" for size in self.roots]
+        if (self.heads.size, self.heads.root()) != (signed.size, signed.root):
+            wrong.append("the heads in the log are not those that its checkpoint was signed of")
+        era = max(map(era_of, self.newest), default=0)
+        for origin, head in self.newest.items():
+            tree = self.trees.get(origin, Tree())
+            if era_of(origin) == era and (tree.size, tree.root()) != (head.size, head.root):
+                wrong.append(f"the leaves of {origin} are not what was signed")
+        if era > max(map(era_of, self.covered), default=0):
+            wrong.append("the log was moved since: take an export from before, or ask for a new bundle")
+        self.bundle.wrong += wrong
+
+
+def era_of(origin: str) -> int:
+    """How often the ledger had been moved: origins of partitions are NAME/LEDGER/ERA/PARTITION."""
+    return int(origin.split("/")[-2])
+
+
+def checked(path: Path, vkey: str | None, log: Path | None, kept: list[Path]) -> Bundle:
+    """The bundle in a file, checked, with the log and checkpoints that somebody kept. Raises whatever stops it."""
+    bundle = Bundle(json.loads(path.read_bytes()), vkey)
+    heads = [opened(one.read_text("utf-8"), bundle.name, bundle.key) for one in kept]
+    if log:
+        Comparison(bundle, heads).read(log)
+    elif heads:
+        raise ValueError("a checkpoint that was kept is looked for in the log: give --log as well")
+    return bundle
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Checks what the command line names and says what it found."""
+    parser = argparse.ArgumentParser(description="Checks a bundle of a preference ledger.")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--key", help="the operator's verifier key; without it the bundle's own is taken")
+    parser.add_argument("--log", type=Path, help="an export of the log, to see whether something was left out")
+    parser.add_argument("--checkpoint", type=Path, action="append", default=[], help="one that you kept (with --log)")
+    asked = parser.parse_args(arguments)
+    try:
+        bundle = checked(asked.bundle, asked.key, asked.log, asked.checkpoint)
+    except FalseError as error:
+        print(f"FALSE  {error}")
+        return 1
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error, OSError) as error:
+        print(f"{asked.bundle} cannot be read as a bundle: {error!r}", file=sys.stderr)
+        return 2
+    print(*bundle.told(), *(f"FALSE  {line}" for line in bundle.wrong), sep="\n")
+    print("" if asked.key else f"The key is the bundle's own; is it the operator's? {bundle.document['key']}")
+    print("" if asked.log else "Whether something was left out is not checked: that takes the log (--log).")
+    print("FALSE" if bundle.wrong else f"All of it holds: {len(bundle.entries)} events.")
+    return 1 if bundle.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

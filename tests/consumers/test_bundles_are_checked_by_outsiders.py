@@ -1,0 +1,313 @@
+"""Somebody with the file, a public key and one small script can check a bundle, and finds whatever was changed."""
+
+import json
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumers.proofs import verify_bundle
+from ledger.leaves import leaf
+from ledger.log import Position, Recorded
+from tests.consumers.commands import Commands
+
+SCRIPT = Path(verify_bundle.__file__)
+NUMBER, SISTER, OTHER = "+14165550123", "+14165550124", "+14165550199"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def handed(commands: Commands) -> Commands:
+    """A bundle of a number that is in an account, and an export of the log, beside events of others."""
+    folder = commands.home.parent
+    commands.json("procedure", "publish", "opt-out@1")
+    assert commands("link", "ACC-7", NUMBER, SISTER).code == 0
+    for number in range(20):
+        commands.json("revoke", f"+141655502{number:02d}")
+    commands.json("revoke", NUMBER, "--evidence", "STOP, and I mean it", "--actor", "person")
+    commands.json("revoke", "account:ACC-7", "--actor", "agent:ada", "--procedure", "opt-out@1")
+    commands.json("checkpoint", "--out", str(folder / "kept"))
+    commands.json("revoke", OTHER)
+    commands.json("bundle", NUMBER, str(folder / "bundle.json"))
+    assert commands("verify", "--export", str(folder / "log.jsonl")).code == 0
+    return commands
+
+
+def bundle_of(commands: Commands) -> Document:
+    document: Document = json.loads((commands.home.parent / "bundle.json").read_bytes())
+    return document
+
+
+def verdict(commands: Commands, document: Document | None = None, *options: str) -> tuple[int, list[str]]:
+    """The exit code, and what is false."""
+    if document is not None:
+        (commands.home.parent / "bundle.json").write_text(json.dumps(document))
+    answer = commands("verify-bundle", str(commands.home.parent / "bundle.json"), *options, "--json")
+    return answer.code, answer.document["wrong"] if answer.out else [answer.err]
+
+
+def log_of(commands: Commands) -> tuple[str, str]:
+    return "--log", str(commands.home.parent / "log.jsonl")
+
+
+def test_a_bundle_holds_with_the_log_and_the_checkpoint_that_was_kept(handed: Commands) -> None:
+    document = bundle_of(handed)
+    options = ("--key", document["key"], *log_of(handed), "--checkpoint", str(handed.home.parent / "kept"))
+    assert verdict(handed, None, *options) == (0, [])
+    events = [json.loads(b64decode(entry["leaf"])[42:]) for entry in document["entries"] if entry["index"] > 2]
+    assert {event["type"] for event in events} >= {"ContactLinked", "PreferenceRevoked"}
+    assert [subject["id"] for subject in document["subjects"]] == [NUMBER, "ACC-7"]
+    assert [words["text"] for words in document["evidence"]] == ["STOP, and I mean it"]
+
+
+def test_the_same_ledger_gives_the_same_bytes_readable_by_its_owner_only(handed: Commands) -> None:
+    again = handed.home.parent / "again.json"
+    handed.json("bundle", NUMBER, str(again))
+    assert again.read_bytes() == (handed.home.parent / "bundle.json").read_bytes()
+    assert again.stat().st_mode & 0o777 == 0o600
+    assert handed("bundle", NUMBER, str(again)).code == 2
+
+
+def test_making_one_leaves_a_record_that_somebody_looked(handed: Commands) -> None:
+    from consumers.bootstrap import open_ledger
+    from consumers.settings import load
+
+    with open_ledger(load()) as ledger:
+        looks = [(by, what) for _at, _ref, by, what in ledger.people.looks()]
+    assert looks == [("system:cli", "bundle")] * 2
+
+
+def test_one_from_before_an_erasure_still_holds_and_one_from_after_it_names_nobody(handed: Commands) -> None:
+    handed.json("erase", NUMBER, "--yes")
+    assert verdict(handed) == (0, [])
+    after = handed.home.parent / "after.json"
+    handed.json("bundle", NUMBER, str(after))
+    assert handed.json("verify-bundle", str(after))["holds"]
+    assert NUMBER not in after.read_text()
+    assert "STOP" not in after.read_text()
+    assert handed.json("verify")["findings"] == []
+
+
+def changed(value: str) -> str:
+    raw = bytearray(b64decode(value))
+    raw[len(raw) // 2] ^= 1
+    return b64encode(raw).decode()
+
+
+def own(document: Document) -> Document:
+    """An entry that is not the operator's."""
+    entry: Document = next(one for one in document["entries"] if b"Revoked" in b64decode(one["leaf"]))
+    return entry
+
+
+def _leaf(document: Document) -> None:
+    own(document)["leaf"] = changed(own(document)["leaf"])
+
+
+def _granted(document: Document) -> None:
+    raw = b64decode(own(document)["leaf"]).replace(b"PreferenceRevoked", b"PreferenceGranted")
+    own(document)["leaf"] = b64encode(raw).decode()
+
+
+def _time(document: Document) -> None:
+    raw = b64decode(own(document)["leaf"])
+    own(document)["leaf"] = b64encode((int.from_bytes(raw[:8], "big") - 1).to_bytes(8, "big") + raw[8:]).decode()
+
+
+def _invented(document: Document) -> None:
+    entry = own(document)
+    raw = leaf(Recorded(Position(0, 0), 1, document["subjects"][0]["ref"], b'{"subject":"x"}'))
+    document["entries"].append(entry | {"leaf": b64encode(raw).decode()})
+
+
+def _index(document: Document) -> None:
+    own(document)["index"] += 1
+
+
+def _proof(document: Document) -> None:
+    own(document)["proof"][0] = changed(own(document)["proof"][0])
+
+
+def _shorter(document: Document) -> None:
+    own(document)["proof"].pop()
+
+
+def _head(document: Document) -> None:
+    document["heads"][0]["text"] = document["heads"][0]["text"].replace("/0/0", "/0/1")
+
+
+def _head_proof(document: Document) -> None:
+    document["heads"][0]["proof"] = [*document["heads"][0]["proof"][::-1], changed(document["entries"][0]["proof"][0])]
+
+
+def _checkpoint(document: Document) -> None:
+    document["checkpoint"] = document["checkpoint"].replace("\n2\n", "\n3\n")
+
+
+def _signature(document: Document) -> None:
+    note = document["checkpoint"]
+    encoded = note.split()[-1]
+    document["checkpoint"] = note.replace(encoded, changed(encoded))
+
+
+def _name(document: Document) -> None:
+    document["subjects"][0]["id"] = OTHER
+
+
+def _k(document: Document) -> None:
+    document["subjects"][0]["k"] = "00" * 32
+
+
+def _ref(document: Document) -> None:
+    document["subjects"][0]["ref"] = "f" * 32
+
+
+def _word(document: Document) -> None:
+    document["evidence"][0]["text"] = "STOP, if you please"
+
+
+def _salt(document: Document) -> None:
+    document["evidence"][0]["salt"] = "00" * 16
+
+
+def _account(document: Document) -> None:
+    gone = document["subjects"].pop()["ref"].encode()
+    document["entries"] = [one for one in document["entries"] if b64decode(one["leaf"])[10:42] != gone]
+
+
+def _words_of_another(document: Document) -> None:
+    document["evidence"][0]["event_id"] = "019"
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        _leaf, _granted, _time, _invented, _index, _proof, _shorter, _head, _head_proof, _checkpoint, _signature, _name,
+        _k, _ref, _account, _word, _salt, _words_of_another,
+    ],
+)  # fmt: skip
+def test_whatever_is_changed_in_a_bundle_is_false(handed: Commands, forge: Callable[[Document], None]) -> None:
+    document = bundle_of(handed)
+    forge(document)
+    code, wrong = verdict(handed, document, "--key", bundle_of(handed)["key"])
+    assert code == 1, wrong
+    assert wrong
+
+
+def test_a_bundle_signed_by_somebody_else_is_false(handed: Commands) -> None:
+    document = bundle_of(handed)
+    name = document["key"].split("+")[0]
+    other = "ledger.example/x+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+    assert verdict(handed, None, "--key", other)[0] in (1, 2)
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from ledger.notes import Signer
+
+    assert verdict(handed, None, "--key", str(Signer(name, Ed25519PrivateKey.generate()).verifier))[0] == 1
+
+
+def test_an_event_that_was_left_out_is_found_in_the_log(handed: Commands) -> None:
+    document = bundle_of(handed)
+    document["entries"].remove(own(document))
+    document["evidence"].clear()
+    assert verdict(handed, document) == (0, [])
+    code, wrong = verdict(handed, document, *log_of(handed))
+    assert code == 1
+    assert [line.partition(":")[0] for line in wrong] == ["an event was left out"]
+
+
+def test_what_was_recorded_after_the_bundle_was_not_left_out(handed: Commands) -> None:
+    handed.json("revoke", NUMBER, "--channel", "email")
+    handed.json("checkpoint")
+    later = handed.home.parent / "later.jsonl"
+    assert handed("verify", "--export", str(later)).code == 0
+    assert verdict(handed, None, "--log", str(later)) == (0, [])
+
+
+@pytest.mark.parametrize("forge", ["drop", "edit", "relabel", "late head", "other head"])
+def test_a_log_that_hides_something_is_not_taken_for_the_log(handed: Commands, forge: str) -> None:
+    document = bundle_of(handed)
+    hidden = own(document)["leaf"]
+    document["entries"].remove(own(document))
+    document["evidence"].clear()
+    path = handed.home.parent / "log.jsonl"
+    lines = path.read_text().splitlines()
+    place = next(at for at, line in enumerate(lines) if hidden in line)
+    match forge:
+        case "drop":
+            del lines[place]
+        case "edit":
+            lines[place] = lines[place].replace(hidden, changed(hidden))
+        case "relabel":
+            lines[place] = lines[place].replace("/0/0", "/0/1")
+        case "late head":
+            lines.append(lines.pop(1))
+        case "other head":
+            lines[1] = re.sub(r"\\n(\d+)\\n", r"\\n1\\n", lines[1])
+    path.write_text("\n".join(lines) + "\n")
+    code, wrong = verdict(handed, document, *log_of(handed))
+    assert code == 1, wrong
+
+
+def test_what_is_no_bundle_is_said_to_be_none(handed: Commands) -> None:
+    for text in ("", "[]", "{}", '{"format": "prefledger-bundle@1"}', '{"format": "prefledger-bundle@1", "key": 3}'):
+        (handed.home.parent / "bundle.json").write_text(text)
+        assert handed("verify-bundle", str(handed.home.parent / "bundle.json")).code == 2, text
+
+
+def test_the_script_works_where_there_is_nothing_of_this_project(handed: Commands, tmp_path: Path) -> None:
+    """An environment of its own that holds `cryptography` and what that needs, and none of our packages."""
+    venv.create(tmp_path / "outside", symlinks=True)
+    [site] = (tmp_path / "outside" / "lib").glob("*/site-packages")
+    for name in ("cryptography", "cffi", "pycparser", "_cffi_backend"):
+        for found in Path(sysconfig.get_paths()["purelib"]).glob(f"{name}*"):
+            if not found.name.endswith(".dist-info"):
+                (site / found.name).symlink_to(found)
+    python = tmp_path / "outside" / "bin" / "python"
+    script = tmp_path / "verify_bundle.py"
+    script.write_text(handed("verify-bundle", "--script").out)
+    assert script.read_text() == SCRIPT.read_text()
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([python, "-I", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert run("-c", "import consumers").returncode == 1
+    bundle = str(handed.home.parent / "bundle.json")
+    done = run(str(script), bundle, "--key", bundle_of(handed)["key"], *log_of(handed))
+    assert done.returncode == 0, done
+    assert f"number:{NUMBER}" in done.stdout
+    assert "'STOP, and I mean it'" in done.stdout
+    document = bundle_of(handed)
+    _granted(document)
+    Path(bundle).write_text(json.dumps(document))
+    assert run(str(script), bundle).returncode == 1
+    Path(bundle).write_text("no bundle")
+    assert run(str(script), bundle).returncode == 2
+
+
+def test_the_steps_of_the_page_check_an_event_without_our_code(handed: Commands, tmp_path: Path) -> None:
+    event_id = handed.json("revoke", OTHER, "--channel", "voice")["event_id"]
+    proof = handed.json("prove", event_id)
+    [script] = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "check.py").write_text(script)
+    forged = b64decode(proof["leaf"]).replace(b"voice", b"email")
+    for leaf_of_it, good in ((proof["leaf"], True), (b64encode(forged).decode(), False)):
+        (tmp_path / "proof.json").write_text(json.dumps(proof | {"leaf": leaf_of_it}))
+        done = subprocess.run([sys.executable, "-I", "check.py"], cwd=tmp_path, capture_output=True, check=False)
+        assert (done.returncode == 0) is good, done
+    other = "prefledger/x+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+    (tmp_path / "proof.json").write_text(json.dumps(proof | {"key": other}))
+    assert subprocess.run([sys.executable, "-I", "check.py"], cwd=tmp_path, capture_output=True, check=False).returncode
+
+
+def test_the_script_is_small() -> None:
+    assert len(SCRIPT.read_text().splitlines()) <= 300
+    assert sys.version_info >= (3, 11)
