@@ -50,7 +50,7 @@ def jars(name: str = f"kafka-{VERSION}", *artifacts: str) -> Path:
     if (folder / "complete").exists():
         return folder
     if not shutil.which("mvn") or not shutil.which("java"):
-        raise NoJavaError("Kafka needs java and mvn (Debian: openjdk-17-jre-headless, maven), or a broker's address")
+        raise NoJavaError("Kafka needs java and mvn (Debian: openjdk-17-jdk-headless, maven), or a broker's address")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     wanted = "".join(DEPENDENCY.format(*artifact.split(":")) for artifact in artifacts or (ARTIFACT,))

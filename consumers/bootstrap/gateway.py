@@ -4,6 +4,8 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from consumers.gateway import Gateway
 from consumers.gateway.ports import Ports
 from consumers.settings import Settings
 from ledger.adapters.kafka_append import KafkaAppend
+from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.reference import References
 
@@ -39,6 +42,17 @@ def ports(broker: Broker, log_decisions: bool = True) -> Ports:
     )
 
 
+def checked_feed(broker: Broker) -> KafkaFeed:
+    """The tables, once the topics that a gateway leans on have been found right.
+
+    Raises NotALedgerError where they are missing or wrong, UnavailableError.
+    """
+    names = broker.topics
+    with closing(KafkaTopics(broker)) as topics:
+        topics.check([names.ledger, names.receipts, *names.tables.values()])
+    return KafkaFeed(broker)
+
+
 def make_gateway(
     settings: Settings, name: str, snapshot: Path | None = None, *, shadow: bool = False, region: str | None = None,
     log_decisions: bool = True,
@@ -47,10 +61,9 @@ def make_gateway(
     references = References(secret_of(settings.secret_file, is_new=False))
     path = snapshot or settings.home / f"gateway-{name}.snapshot"
     sys.setswitchinterval(SWITCH_S)
-    return Gateway(
-        name, ports(settings.broker(), log_decisions), references, path, shadow=shadow, brand=settings.brand,
-        region=region,
-    )  # fmt: skip
+    broker = settings.broker()
+    checking = replace(ports(broker, log_decisions), feed=partial(checked_feed, broker))
+    return Gateway(name, checking, references, path, shadow=shadow, brand=settings.brand, region=region)
 
 
 def run_gateway(

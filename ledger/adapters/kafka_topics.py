@@ -1,6 +1,6 @@
 """The topics of a ledger on Kafka with their exact settings: made, described, and compared with what is wanted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -136,13 +136,13 @@ class KafkaTopics:
             settings = self._admin.describe_configs(asked, config_filter="all").get("topic", {}) if asked else {}
         return {topic["name"]: _described(topic, settings.get(topic["name"], {})) for topic in found}
 
-    def check(self) -> dict[str, Described]:
-        """The topics, if all are there and nothing has drifted from what a ledger needs.
+    def check(self, only: Collection[str] = ()) -> dict[str, Described]:
+        """The topics, if all (or `only` these) are there and nothing has drifted from what a ledger needs.
 
         Raises NotALedgerError that names topic, setting, found and wanted.
         """
         there = self.describe()
-        for said in drift(self._broker, there):
+        for said in drift(self._broker, there, only):
             raise NotALedgerError(f"{said}; mend it with Kafka's own tools, or see docs/kafka.md")
         return there
 
@@ -175,11 +175,13 @@ def _described(topic: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any
     )  # fmt: skip
 
 
-def drift(broker: Broker, there: Mapping[str, Described]) -> Iterator[str]:
-    """What a ledger cannot work with, one sentence each. What an operator may choose (how long decisions are kept, how
-    soon what was erased is compacted) is no drift."""
+def drift(broker: Broker, there: Mapping[str, Described], only: Collection[str] = ()) -> Iterator[str]:
+    """What a ledger cannot work with, one sentence each, of all topics or `only` of these. What an operator may choose
+    (how long decisions are kept, how soon what was erased is compacted) is no drift."""
     ledger = there.get(broker.topics.ledger)
     for topic in wanted(broker, Layout(replication_factor=ledger.replication_factor if ledger else 1)):
+        if only and topic.name not in only:
+            continue
         found = there.get(topic.name)
         if found is None:
             yield f"the topic {topic.name} is missing at {broker.name}: run prefledger topics create"

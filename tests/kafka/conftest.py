@@ -15,7 +15,7 @@ from stack.kafka import Kafka, NoJavaError, given_address
 from stack.processes import free_port, listens, wait_until
 
 IMAGE = "apache/kafka:4.1.0"
-HOW = "install java and mvn (Debian: openjdk-17-jre-headless, maven), or set PREFLEDGER_TEST_KAFKA=host:port"
+HOW = "install java and mvn (Debian: openjdk-17-jdk-headless, maven), or set PREFLEDGER_TEST_KAFKA=host:port"
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from ledger.adapters.kafka_client import admin, consumer, library, producer
+from ledger.adapters.kafka_topics import Layout, wanted
 from ledger.broker import Broker
 from ledger.log import Position, Recorded
 from projections.adapters.memory_view import MemoryView
@@ -44,7 +45,7 @@ class TableWriter:
     ) -> None:  # fmt: skip
         self.broker, self.partitions = broker, partitions
         self.view = MemoryView()
-        self._make_topics({**COMPACTED, **(settings or {})})
+        self._make_topics({**COMPACTED, **settings} if settings else {})
         self._writer = producer(broker)
         self._worker = producer(broker, transactional_id=f"{broker.topics.prefix}-worker")
         self._worker.init_transactions()
@@ -56,9 +57,10 @@ class TableWriter:
         self.fold()
 
     def _make_topics(self, table: Mapping[str, str]) -> None:
-        topics, stamped = self.broker.topics, {"message.timestamp.type": "LogAppendTime"}
-        configs = {topics.ledger: stamped} | {name: dict(table) for name in topics.tables.values()}
-        configs |= {topics.receipts: stamped, topics.decisions: {}, topics.rejected: {}}
+        topics = self.broker.topics
+        right = {topic.name: dict(topic.settings) for topic in wanted(self.broker, Layout(self.partitions, 1))}
+        names = (topics.ledger, *topics.tables.values(), topics.receipts, topics.decisions, topics.rejected)
+        configs = {name: right[name] for name in names} | {name: table for name in topics.tables.values() if table}
         counts = dict.fromkeys(configs, self.partitions) | {topics.receipts: 1, topics.decisions: 1, topics.rejected: 1}
         made = {
             name: {"num_partitions": counts[name], "replication_factor": 1, "configs": said}

@@ -139,6 +139,14 @@ def test_a_ledger_of_another_secret_ends_the_gateway(broker: Broker, tmp_path: P
         assert (offers(asked), codes(asked)) == ("stale", "stale")
 
 
+def test_topics_that_a_gateway_cannot_lean_on_end_it_at_its_start(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker, settings={"min.compaction.lag.ms": "0"}):
+        ran = Ran(broker, tmp_path / "home")
+        wait_until(lambda: ran.process.code is not None, LONG, "it ends")
+        assert ran.process.code == 2
+        assert "by-number.v1 has min.compaction.lag.ms=0, and a ledger needs" in ran.process.said()
+
+
 def test_before_it_knows_the_stop_switch_it_allows_nothing_at_all(broker: Broker, tmp_path: Path) -> None:
     with TableWriter(broker) as ledger:
         ledger.halts()  # the worker has not folded it
