@@ -107,6 +107,11 @@ class Settings(BaseSettings):
         return self.home / "tlog" / ledger_id
 
     @property
+    def decisions_path(self) -> Path:
+        """The file of the decisions on real sends, beside the ledger's."""
+        return self.ledger_path.with_name("decisions.db")
+
+    @property
     def replica_path(self) -> Path:
         """The file of the gate's local copy."""
         return self._beside("replica.snapshot")

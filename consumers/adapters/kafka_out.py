@@ -1,10 +1,10 @@
-"""What a gateway writes, as kafka-python's producers do: receipts, decisions, records that could not be read."""
+"""What a gateway writes, as kafka-python's producers do: receipts, and records that could not be read."""
 
 from collections.abc import Sequence
 
 from ledger.adapters.kafka_client import explained, library, producer, said_of
 from ledger.broker import Broker
-from schemas.distributed import LoggedDecision, Receipt, RejectedEntry
+from schemas.distributed import Receipt, RejectedEntry
 
 WAIT_S = 5.0
 
@@ -45,18 +45,6 @@ class KafkaReceiptsOut(_Out):
         key = f"{receipt.gateway}/{receipt.process}".encode()
         [told_at] = self._send([(key, receipt.model_dump_json().encode())], partition=0)
         return told_at
-
-
-class KafkaDecisionsOut(_Out):
-    """The port `consumers.gateway.ports.DecisionsOut`."""
-
-    def __init__(self, broker: Broker) -> None:
-        """Raises UnavailableError."""
-        super().__init__(broker, broker.topics.decisions, "log decisions", linger_ms=20)
-
-    def send(self, decisions: Sequence[LoggedDecision]) -> None:
-        """Appends decisions, each under its contact."""
-        self._send([(each.subject.encode(), each.model_dump_json().encode()) for each in decisions])
 
 
 class KafkaRejectedOut(_Out):

@@ -1,5 +1,6 @@
 """Where a process starts: the only place that chooses adapters. Each file is one kind of process on one screen."""
 
+from consumers.bootstrap.decisions import open_decisions
 from consumers.bootstrap.embedded import open_embedded, open_log_alone
 from consumers.bootstrap.happenings import open_happenings
 from consumers.bootstrap.opening import default_policy
@@ -8,7 +9,14 @@ from consumers.erasure import finish_erasures
 from consumers.opened import Ledger
 from consumers.settings import Settings
 
-__all__ = ["default_policy", "open_happenings", "open_ledger", "open_log_alone", "open_receipts"]
+__all__ = [
+    "default_policy",
+    "open_decisions",
+    "open_happenings",
+    "open_ledger",
+    "open_log_alone",
+    "open_receipts",
+]
 
 
 def open_ledger(settings: Settings) -> Ledger:

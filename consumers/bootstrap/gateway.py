@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consumers.adapters.kafka_feed import KafkaFeed, KafkaLedgerEnds
-from consumers.adapters.kafka_out import KafkaDecisionsOut, KafkaReceiptsOut, KafkaRejectedOut
+from consumers.adapters.kafka_out import KafkaReceiptsOut, KafkaRejectedOut
 from consumers.bootstrap.opening import secret_of
 from consumers.gateway import Gateway
 from consumers.gateway.ports import Ports
 from consumers.settings import Settings
 from ledger.adapters.kafka_append import KafkaAppend
+from ledger.adapters.kafka_decisions import KafkaDecisions
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.reference import References
@@ -37,7 +38,7 @@ def ports(broker: Broker, log_decisions: bool = True) -> Ports:
         receipts=partial(KafkaReceiptsOut, broker),
         appender=partial(KafkaAppend, broker),
         rejected=partial(KafkaRejectedOut, broker),
-        decisions=partial(KafkaDecisionsOut, broker) if log_decisions else None,
+        decisions=partial(KafkaDecisions, broker) if log_decisions else None,
         table_name=broker.topics.table,
     )
 

@@ -14,6 +14,7 @@ import typer
 
 from consumers.cli import (
     confirm,
+    decisions,
     gaps,
     gateway,
     history,
@@ -52,6 +53,7 @@ for group in (
     questions,
     confirm,
     history,
+    decisions,
     gaps,
     late,
     procedures,

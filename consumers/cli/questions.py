@@ -9,6 +9,7 @@ import typer
 from consumers import status as statuses
 from consumers.cli.options import ASK, Contact, Json, Region, Subject, Zone, opened, when
 from consumers.cli.output import complain, either, progress
+from consumers.cli.recording import put_on_record
 from consumers.wording import REASONS, masked
 from schemas.subject import parse_contact, parse_subject
 
@@ -17,6 +18,9 @@ Purpose = Annotated[str, typer.Option(help="Such as marketing.offers.")]
 Brand = Annotated[str | None, typer.Option(help="By default PREFLEDGER_BRAND, else the policy's.")]
 Sender = Annotated[str | None, typer.Option(help="The identity that the message shows.")]
 At = Annotated[str | None, typer.Option(metavar="TIME", help="When it would go out; now by default.")]
+
+Log = Annotated[bool, typer.Option("--log", help="The message goes out if it may: put the decision on record.")]
+GatewayName = Annotated[str, typer.Option("--gateway", metavar="NAME", help="Who sends; with --log.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,6 +39,8 @@ def decide(
     at: At = None,
     region: Region = None,
     timezone: Zone = None,
+    log: Log = False,
+    gateway: GatewayName = "cli",
     json: Json = False,
 ) -> None:
     """May this message go out? Exit code 0 if it may, 1 if not."""
@@ -43,6 +49,8 @@ def decide(
         decision = ledger.gate().decide(
             whom, channel=channel, purpose=purpose, brand=brand, sender=sender, at=moment, jurisdiction=region
         )
+        if log:  # before it is answered: whoever sends on this answer has it on record
+            put_on_record(ledger, [decision], gateway)
     words = [
         f"{'Allowed' if decision.allowed else 'Denied'}: {decision.reason} ({REASONS[decision.reason]})",
         f"  {whom.masked}, {channel}, {purpose}, brand {decision.brand}",

@@ -48,7 +48,17 @@ class Gateway:
         self.running = Running(name, self.process, ports, references, snapshots, self._gate, clock, save_every_s)
         connect = ports.decisions
         self.journal = (
-            Journal(connect, references, name, self.process, shadow, self.running.report) if connect else None
+            Journal(
+                connect,
+                references,
+                name,
+                self.process,
+                shadow,
+                self.running.report,
+                left_over=snapshot.with_name(f"{snapshot.name}.decisions"),
+            )
+            if connect
+            else None
         )
         self._writing = threading.Thread(target=self.journal.run, daemon=True) if self.journal else None
 

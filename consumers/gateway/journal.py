@@ -1,13 +1,14 @@
 """Logs decisions to their topic without slowing them: a decision is put into a bounded queue, and that is all."""
 
-import math
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from itertools import islice
-from typing import Any
+from pathlib import Path
 
+from consumers.decisions.left_over import leave, left
+from consumers.decisions.logged import logged
 from consumers.gate import Decision
 from consumers.gateway.ports import DecisionsOut
 from ledger.errors import UnavailableError
@@ -27,10 +28,12 @@ class Journal:
 
     def __init__(
         self, connect: Callable[[], DecisionsOut], references: References, gateway: str, process: str, shadow: bool,
-        report: Callable[[str], None], most: int = MOST,
+        report: Callable[[str], None], most: int = MOST, left_over: Path | None = None,
     ) -> None:  # fmt: skip
+        """`left_over`: where to leave what cannot be logged at the end, and what an earlier process left there."""
         self._connect, self._references, self._report, self._most = connect, references, report, most
-        self._said: dict[str, Any] = {"gateway": gateway, "process": process, "shadow": shadow}
+        self._gateway, self._process, self._shadow = gateway, process, shadow
+        self._left_over = left_over
         self._waiting: deque[Decision] = deque()
         self._stopping = threading.Event()
         self.logged = 0
@@ -52,17 +55,41 @@ class Journal:
         self._stopping.set()
 
     def run(self) -> None:
-        """Until it is stopped and nothing waits, or the broker is away then."""
+        """Until it is stopped and nothing waits; what waits while the broker is away then is left for the next."""
         while True:
             try:
                 with closing(self._connect()) as out:
+                    self._send_left_over(out)
                     self._write_all(out)
                     return
             except UnavailableError as error:
                 self._report(str(error))
                 if self._stopping.wait(RETRY_S):
-                    self.dropped += len(self._waiting)
+                    self._leave()
                     return
+
+    def _send_left_over(self, out: DecisionsOut) -> None:
+        if self._left_over is None:
+            return
+        found = left(self._left_over)
+        for start in range(0, len(found), BATCH):
+            out.send(found[start : start + BATCH])
+        self.logged += len(found)
+        self._left_over.unlink(missing_ok=True)  # only now: a crash before it logs some of them again, under their ids
+
+    def _leave(self) -> None:
+        waiting = len(self._waiting)
+        if not waiting:
+            return
+        try:
+            if self._left_over is None:
+                raise OSError("there is no file to leave them in")
+            leave(self._left_over, map(self._logged, self._waiting))
+        except OSError as error:
+            self.dropped += waiting
+            self._report(f"{waiting:,} decisions are lost: the broker is away, and {error}")
+        else:
+            self._report(f"{waiting:,} decisions wait in {self._left_over} for the next process with this snapshot")
 
     def _write_all(self, out: DecisionsOut) -> None:
         while True:
@@ -77,12 +104,4 @@ class Journal:
             self._stopping.wait(EVERY_S)
 
     def _logged(self, decision: Decision) -> LoggedDecision:
-        staleness = decision.staleness_s
-        return LoggedDecision.model_construct(
-            decision_id=decision.decision_id, kind=decision.kind, channel=decision.channel, purpose=decision.purpose,
-            subject=self._references.of(decision.kind, decision.contact), brand=decision.brand, sender=decision.sender,
-            jurisdiction=decision.jurisdiction, at=decision.at, allowed=decision.verdict.allowed,
-            reason=decision.reason, rule=decision.rule, policy=decision.policy, evidence=decision.evidence,
-            watermark=dict(decision.watermark),
-            staleness_ms=int(staleness * 1000) if math.isfinite(staleness) else None, **self._said,
-        )  # fmt: skip
+        return logged(decision, self._references, self._gateway, self._process, self._shadow)
