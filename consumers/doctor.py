@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 
 from consumers.backup import MARK
 from consumers.erasure import sweep
-from consumers.follow_ups import follow_ups
-from consumers.history_scan import every_event
+from consumers.follow_ups import Queue
 from consumers.opened import Ledger
+from ledger.log import Log
 from schemas.encoding import UnreadableEvent, decode
 from schemas.events import PreferenceGranted, PreferenceRevoked
 
@@ -33,10 +33,10 @@ def examine(ledger: Ledger, now: int) -> Iterator[Finding]:
     yield Finding("ok", f"the ledger {where} opens with its secret")
     yield from _secret(ledger)
     yield from _backup(ledger)
-    yield from _log(ledger)
-    yield from _keys(ledger)
+    read = _Read()
+    yield from _log(ledger, read)
     yield from _people(ledger, now)
-    yield from _queue(ledger)
+    yield from _queue(read)
     yield from _room(ledger)
 
 
@@ -63,29 +63,46 @@ def _backup(ledger: Ledger) -> Iterator[Finding]:
         )
 
 
-def _log(ledger: Ledger) -> Iterator[Finding]:
-    events = 0
-    for partition, end in ledger.log.ends().items():
-        for recorded in ledger.log.read(partition, 0, end):
-            events += 1
-            try:
-                decode(recorded.value)
-            except UnreadableEvent as error:
-                yield Finding(
-                    "problem", f"the entry at {tuple(recorded.position)} is {error}; projections pass it over"
-                )
-    yield Finding("ok", f"{events:,} entries were read")
+class _Read:
+    """What one reading of the whole log finds: it is long, and every question of a doctor's goes through all of it."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.queue = Queue()
+        self._contents: dict[tuple[str, str], str] = {}
+        self._doubled: set[tuple[str, str]] = set()
+
+    def log(self, log: Log) -> Iterator[Finding]:
+        """Reads it; tells at once of what is no event."""
+        for partition, end in log.ends().items():
+            for recorded in log.read(partition, 0, end):
+                self.entries += 1
+                try:
+                    event = decode(recorded.value)
+                except UnreadableEvent as error:
+                    what = f"the entry at {tuple(recorded.position)} is {error}; projections pass it over"
+                    yield Finding("problem", what)
+                    continue
+                self.queue.take(event)
+                if isinstance(event, PreferenceGranted | PreferenceRevoked):
+                    self._take(event)
+
+    def _take(self, event: PreferenceGranted | PreferenceRevoked) -> None:
+        key = event.subject, event.idempotency_key
+        if self._contents.setdefault(key, event.content) != event.content:
+            self._doubled.add(key)
+
+    def findings(self) -> Iterator[Finding]:
+        """What there is to say once all of it was read."""
+        yield Finding("ok", f"{self.entries:,} entries were read")
+        if self._doubled:  # one key for two contents: both count, and a person should know
+            what = f"{len(self._doubled)} idempotency key(s) stand for two different statements; both count"
+            yield Finding("warning", what)
 
 
-def _keys(ledger: Ledger) -> Iterator[Finding]:
-    """One key for two contents, found in the log: both count, and a person should know."""
-    contents: dict[tuple[str, str], set[str]] = {}
-    for _, event in every_event(ledger.log):
-        if isinstance(event, PreferenceGranted | PreferenceRevoked):
-            contents.setdefault((event.subject, event.idempotency_key), set()).add(event.content)
-    doubled = sum(len(found) > 1 for found in contents.values())
-    if doubled:
-        yield Finding("warning", f"{doubled} idempotency key(s) stand for two different statements; both count")
+def _log(ledger: Ledger, read: _Read) -> Iterator[Finding]:
+    yield from read.log(ledger.log)
+    yield from read.findings()
 
 
 def _people(ledger: Ledger, now: int) -> Iterator[Finding]:
@@ -94,8 +111,8 @@ def _people(ledger: Ledger, now: int) -> Iterator[Finding]:
         yield Finding("ok", f"{swept} identities were removed that may not be kept: erased, or left over by a crash")
 
 
-def _queue(ledger: Ledger) -> Iterator[Finding]:
-    reasons = Counter(one.opened.reason for one in follow_ups(ledger.log) if not one.resolution)
+def _queue(read: _Read) -> Iterator[Finding]:
+    reasons = Counter(one.opened.reason for one in read.queue.listed() if not one.resolution)
     for reason, count in sorted(reasons.items()):
         yield Finding("warning", f"{count} follow-up(s) wait for a person ({reason}); run prefledger follow-ups list")
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from consumers.history_scan import every_event
 from ledger.log import Log
-from schemas.events import FollowUpAssigned, FollowUpOpened, FollowUpResolved
+from schemas.events import Event, FollowUpAssigned, FollowUpOpened, FollowUpResolved
 from schemas.times import rfc3339
 
 
@@ -17,20 +17,35 @@ class FollowUp(NamedTuple):
     resolution: str | None
 
 
-def follow_ups(log: Log) -> list[FollowUp]:
-    """All follow-ups, oldest first; a repetition of one in the log is none."""
-    found: dict[str, FollowUp] = {}
-    keys: set[str] = set()
-    for _, event in every_event(log):
+class Queue:
+    """Follow-ups as the events of a log make them, taken in the order of the log."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, FollowUp] = {}
+        self._keys: set[str] = set()
+
+    def take(self, event: Event) -> None:
+        """An event; a repetition of a follow-up in the log is none, and most events are about something else."""
         match event:
-            case FollowUpOpened() if event.idempotency_key not in keys:
-                keys.add(event.idempotency_key)
-                found[event.event_id] = FollowUp(event, None, None)
-            case FollowUpAssigned() if event.follow_up in found:
-                found[event.follow_up] = found[event.follow_up]._replace(assignee=event.assignee)
-            case FollowUpResolved() if event.follow_up in found:
-                found[event.follow_up] = found[event.follow_up]._replace(resolution=event.resolution)
-    return list(found.values())
+            case FollowUpOpened() if event.idempotency_key not in self._keys:
+                self._keys.add(event.idempotency_key)
+                self._found[event.event_id] = FollowUp(event, None, None)
+            case FollowUpAssigned() if event.follow_up in self._found:
+                self._found[event.follow_up] = self._found[event.follow_up]._replace(assignee=event.assignee)
+            case FollowUpResolved() if event.follow_up in self._found:
+                self._found[event.follow_up] = self._found[event.follow_up]._replace(resolution=event.resolution)
+
+    def listed(self) -> list[FollowUp]:
+        """All follow-ups, oldest first."""
+        return list(self._found.values())
+
+
+def follow_ups(log: Log) -> list[FollowUp]:
+    """All follow-ups of a log, oldest first."""
+    queue = Queue()
+    for _, event in every_event(log):
+        queue.take(event)
+    return queue.listed()
 
 
 def refs_in(listed: Iterable[FollowUp]) -> set[str]:
