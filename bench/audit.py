@@ -18,6 +18,7 @@ from consumers.settings import Settings
 from consumers.timeline import names_of, whole
 from consumers.timeline_lines import as_json, in_words
 from ledger.requests import Grant, Link, Origin, Request, Revoke
+from projections.collecting import rarely
 from schemas.subject import Subject
 
 EVENTS = 10_000
@@ -43,14 +44,16 @@ def run(scale: float) -> dict[str, object]:
 
 
 def _json(ledger: Ledger, ref: str) -> list[bytes]:
-    told = whole(ledger, ref, ())
-    names = names_of(ledger, told)
-    return [orjson.dumps(as_json(one, names)) for one in told]
+    with rarely():
+        told = whole(ledger, ref, ())
+        names = names_of(ledger, told)
+        return [orjson.dumps(as_json(one, names)) for one in told]
 
 
 def _words(ledger: Ledger, ref: str) -> list[str]:
-    told = whole(ledger, ref, ())
-    return list(in_words(told, names_of(ledger, told)))
+    with rarely():
+        told = whole(ledger, ref, ())
+        return list(in_words(told, names_of(ledger, told)))
 
 
 def _best(work: Callable[[], object]) -> float:

@@ -134,6 +134,8 @@ def _own_item(judged: _Judged, contact: history.Contact, policy: Policy, at: int
     (recorded, event), out = judged
     if out is not None or event.type not in CORRECTABLE:
         return Item(recorded, event, None, out)
+    if isinstance(event, PreferenceRevoked) and event.valid_until is None:
+        return Item(recorded, event, None, "own")  # most of what contacts say of themselves
     if isinstance(event, PreferenceGranted | PreferenceRevoked):
         return Item(recorded, event, None, of_own(_said(recorded, event), contact, policy, at))
     return Item(recorded, event, None, "own")

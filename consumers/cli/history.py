@@ -12,6 +12,7 @@ from consumers.cli.options import AUDIT, Json, Known, Region, Subject, Zone, ope
 from consumers.cli.output import either, emit, say
 from consumers.timeline_lines import as_json, in_words
 from consumers.wording import masked
+from projections.collecting import rarely
 from projections.log_view import LogView, known_at
 from schemas.subject import parse_subject
 from schemas.times import parse_time, rfc3339
@@ -26,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 def timeline(subject: Subject, region: Region = None, json: Json = False) -> None:
     """Everything that ever touched a subject, its accounts' statements included, oldest first."""
     whom = parse_subject(subject, region)
-    with opened() as ledger, open_happenings(ledger) as sources:
+    with opened() as ledger, open_happenings(ledger) as sources, rarely():
         told = timelines.whole(ledger, ledger.ref(whom), sources)
         names = timelines.names_of(ledger, told)
     if json:
