@@ -149,6 +149,25 @@ def test_a_follow_up_of_an_account_stands_in_it(commands: Commands) -> None:
     assert line["because_of"]
 
 
+def test_the_decisions_on_record_stand_where_they_were_made(commands: Commands) -> None:
+    commands.json("grant", NUMBER, *OFFERS, "--basis", "express")
+    first = commands.json("decide", NUMBER, *OFFERS, "--log")
+    no = commands.json("revoke", NUMBER)
+    second = commands.json("decide", NUMBER, *OFFERS, "--log", code=1)
+    lines = commands.lines("timeline", NUMBER)
+    assert [line["type"] for line in lines] == ["PreferenceGranted", "Decision", "PreferenceRevoked", "Decision"]
+    made = [line for line in lines if line["type"] == "Decision"]
+    assert [line["about"] for line in made] == [first["decision_id"], second["decision_id"]]
+    assert (made[1]["allowed"], made[1]["reason"], made[1]["evidence"]) == (
+        False,
+        "revoked_by_number",
+        [no["event_id"]],
+    )
+    words = commands("timeline", NUMBER).out
+    assert "denied marketing.offers by sms from acme: they opted out themselves" in words
+    assert f"because of event {no['event_id']}" in words
+
+
 def test_every_reason_has_its_words() -> None:
     assert set(WHY) >= COUNTING
     assert all(words for bearing, words in WHY.items() if bearing not in {"own", "member"})
