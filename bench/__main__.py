@@ -15,6 +15,7 @@ PARTS = {
     "append": "Append, durable",
     "importing": "Import of a million-row CSV, durable, identities included",
     "folding": "Fold from the first event, one core",
+    "evidence": "Checkpoints, proofs and verification of ten million events",
     "decide": "Decide, in process, over ten million numbers",
     "gateway": "A gateway of ten million numbers on Kafka",
     "scrub": "Scrub of five million rows against ten million numbers",

@@ -1,14 +1,16 @@
 """Backup and restore: the log, the erasable stores and the secret in one file, while the ledger is in use.
 
-The log is copied before identities and evidence, which are always written first: the copy never holds an event
-without its identity. A backup holds the secret and what has not been erased yet, so it is readable by its owner only.
+Checkpoints are copied before the log, so that the copy has all that they cover, and the log before identities and
+evidence, which are always written first: the copy never holds an event without its identity. A backup holds the
+secret and what has not been erased yet, so it is readable by its owner only.
 """
 
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +25,8 @@ from schemas.times import rfc3339
 
 FORMAT = "prefledger-backup@1"
 MEMBERS = ("manifest.json", "ledger.db", "people.db", "secret")
+PROOFS = "proofs.tar"
+"""The signing key and the folder of checkpoints, in backups of ledgers that have them."""
 MARK = "last-backup.json"
 
 
@@ -41,6 +45,7 @@ def backup(ledger: Ledger, out: Path, now: int) -> dict[str, object]:
     log, people = _keeps(ledger.log), _keeps(ledger.people)
     with _explained(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".backup-") as name:
         folder = Path(name)
+        _add_proofs(ledger.settings, folder / PROOFS)
         log.backup_to(folder / "ledger.db")
         people.backup_to(folder / "people.db")
         (folder / "secret").write_bytes(ledger.settings.secret_file.read_bytes())
@@ -61,11 +66,28 @@ def _keeps(store: object) -> Keeps:
     return store
 
 
+def _add_proofs(settings: Settings, archive: Path) -> None:
+    """What auditors' checkpoints are checked with and nothing else can bring back.
+
+    Before the log, and the checkpoints before their tiles: the copy of the log has all that a checkpoint in it covers,
+    and what comes meanwhile belongs to a checkpoint that is not in it.
+    """
+    folder = settings.proofs_path("")
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name != "checkpoint")
+    with tarfile.open(archive, mode="w") as tar:
+        for path, name in (
+            (settings.signing_key_file, "signing-key"),
+            *((path, f"tlog/{path.relative_to(folder)}") for path in files),
+        ):
+            with suppress(FileNotFoundError):  # a partial tile that a full one took the place of
+                tar.add(path, arcname=name)
+
+
 def _pack(folder: Path, out: Path) -> None:
     draft = folder / "backup.tar"
     with open(os.open(draft, os.O_RDWR | os.O_CREAT, 0o600), "w+b") as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
-            for member in MEMBERS:
+            for member in (*MEMBERS, PROOFS):
                 archive.add(folder / member, arcname=member)
         file.flush()
         os.fsync(file.fileno())
@@ -101,13 +123,27 @@ def _unpack(source: Path, settings: Settings) -> dict[str, object]:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             (folder / member).chmod(0o600)
             (folder / member).replace(target)
+        _bring_back_proofs(folder / PROOFS, settings)
     return manifest
+
+
+def _bring_back_proofs(archive: Path, settings: Settings) -> None:
+    """An older backup has none. A key that is here already, or checkpoints, stay as they are."""
+    if not archive.exists():
+        return
+    beside = archive.with_name("proofs")
+    with tarfile.open(archive, mode="r:") as tar:
+        tar.extractall(beside, filter="data")
+    for name, target in (("signing-key", settings.signing_key_file), ("tlog", settings.proofs_path(""))):
+        if (beside / name).exists() and not target.exists():
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.move(beside / name, target)
 
 
 def _extract(source: Path, folder: Path) -> dict[str, object]:
     try:
         with tarfile.open(source, mode="r:") as archive:
-            if set(archive.getnames()) != set(MEMBERS):
+            if set(archive.getnames()) - {PROOFS} != set(MEMBERS):
                 raise NotALedgerError(f"{source} is not a backup of prefledger")
             archive.extractall(folder, filter="data")
         manifest: dict[str, object] = orjson.loads((folder / "manifest.json").read_bytes())

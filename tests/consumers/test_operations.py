@@ -77,6 +77,18 @@ def test_a_backup_brings_everything_back_and_erases_again_what_was_erased_since(
     assert commands("restore", str(backup)).code == 2, "never over a ledger that is there"
 
 
+def test_a_backup_brings_back_what_checkpoints_are_checked_with(commands: Commands, tmp_path: Path) -> None:
+    commands.json("revoke", NUMBER)
+    commands.json("checkpoint", "--out", str(tmp_path / "kept"))
+    commands.json("backup", str(tmp_path / "backup.tar"))
+    commands.environment.setenv("PREFLEDGER_HOME", str(tmp_path / "new"))
+    commands.json("restore", str(tmp_path / "backup.tar"))
+    assert commands.json("verify", str(tmp_path / "kept"))["findings"] == []
+    commands.json("revoke", "+14165550124")
+    commands.json("checkpoint")
+    assert commands.json("verify", str(tmp_path / "kept"))["findings"] == []
+
+
 def test_a_damaged_backup_restores_nothing(commands: Commands, tmp_path: Path) -> None:
     commands.json("revoke", NUMBER)
     backup, half = tmp_path / "backup.tar", tmp_path / "half.tar"

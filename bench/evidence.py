@@ -1,0 +1,93 @@
+"""Checkpoints, proofs and the verification of a whole log, on the SQLite log.
+
+python -m bench.evidence [SCALE]
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bench.events import real
+from consumers.proofs.checkpoints import Checkpoints
+from consumers.proofs.verify import Verification
+from ledger.adapters.file_tiles import FileTiles
+from ledger.adapters.sqlite_log import SqliteLog
+from ledger.log import Entry
+from ledger.notes import Signer
+from schemas.encoding import decode
+
+EVENTS = 10_000_000
+NEW = 100_000
+PROOFS = 2_000
+CALL = 5_000
+ORIGIN = "bench/ledger"
+
+
+def run(scale: float) -> dict[str, object]:
+    """Figures by name. At scale 1: ten million events of about 515 bytes, of which the last 100,000 are new."""
+    with tempfile.TemporaryDirectory(prefix="prefledger-bench-") as folder:
+        log = SqliteLog(Path(folder) / "ledger.db")
+        try:
+            return _measured(log, Path(folder) / "tlog", max(2 * NEW, int(EVENTS * scale)))
+        finally:
+            log.close()
+
+
+def _measured(log: SqliteLog, tiles: Path, events: int) -> dict[str, object]:
+    signer = Signer(ORIGIN, Ed25519PrivateKey.generate())
+    checkpoints = Checkpoints(log, FileTiles(tiles), ORIGIN, 0, signer.verifier, lambda: signer)
+    ids = _filled(log, events - NEW, 1)
+    first = _timed(checkpoints.make)
+    ids += _filled(log, NEW, 2)
+    second = _timed(checkpoints.make)
+    proofs = sorted(_timed(lambda at=event_id: checkpoints.prove(at)) for event_id in ids[-PROOFS:])  # type: ignore[misc]
+    started = time.perf_counter()
+    report = Verification(checkpoints).run({})
+    assert report.findings == []
+    verified = events / (time.perf_counter() - started)
+    size = sum(path.stat().st_size for path in tiles.rglob("*") if path.is_file())
+    return {
+        "events": events, "first checkpoint, events/s": (events - NEW) / first,
+        f"checkpoint of {NEW:,} new ones, s": second, "prove, warm, p50 ms": proofs[PROOFS // 2] * 1000,
+        "prove, warm, p99 ms": proofs[PROOFS * 99 // 100] * 1000, "verify of everything, events/s": verified,
+        "tiles, bytes an event": size / events,
+    }  # fmt: skip
+
+
+def _timed(done: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    done()
+    return time.perf_counter() - started
+
+
+def _filled(log: SqliteLog, count: int, seed: int) -> list[str]:
+    """Adds real events; returns the ids of some thousands of them, drawn from all."""
+    drawn, entries, random = list[str](), list[Entry](), Random(seed)
+    every = max(1, count // PROOFS)
+    for number, (key, value) in enumerate(real(count, seed)):
+        # Only what the log itself needs is said: ids of our own, so that nothing has to be parsed ten million times.
+        event_id = f"{number:08x}-{seed:04x}-7000-8000-{random.getrandbits(48):012x}"
+        entries.append(Entry(key, value, event_id, os.urandom(16).hex(), os.urandom(16).hex()))
+        if number % every == 0:
+            drawn.append(event_id)
+        if len(entries) == CALL or number == count - 1:
+            log.append(entries)
+            entries.clear()
+    decode(value)  # they are what a ledger holds
+    return drawn
+
+
+def main() -> None:
+    """Prints the figures as a table."""
+    for name, figure in run(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0).items():
+        print(f"{name:42} {figure:12,.2f}")
+
+
+if __name__ == "__main__":
+    main()
