@@ -1,6 +1,7 @@
 """How scopes, people and events read: the words of the command line and the demo."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from ledger.people import Identity, People
 from projections.history import ScopeKey
@@ -37,6 +38,7 @@ REASONS = {
 }
 
 
+@lru_cache(4_096)  # a long list is about few scopes
 def scope_in_words(scope: ScopeKey) -> str:
     """`everything`, or what is not everything of brand, channel and purpose."""
     brand, channel, purpose = scope
