@@ -2,6 +2,7 @@
 
 import struct
 
+from ledger.errors import TamperedError
 from ledger.log import Recorded
 
 HEAD = struct.Struct(">QH")
@@ -10,10 +11,12 @@ HEAD = struct.Struct(">QH")
 def leaf(recorded: Recorded) -> bytes:
     """`uint64(recorded_at in ms) ‖ uint16(length of key) ‖ key ‖ value`, big-endian.
 
-    Raises ValueError for a time or a key that does not fit.
+    Raises TamperedError for an entry with a time, key or value that nobody can have written.
     """
-    key = recorded.key.encode("utf-8", "surrogatepass")
     try:
+        key = recorded.key.encode("utf-8", "surrogatepass")
         return HEAD.pack(recorded.recorded_at, len(key)) + key + recorded.value
-    except struct.error:
-        raise ValueError(f"the entry at {tuple(recorded.position)} has a time or a key that no leaf can hold") from None
+    except (struct.error, TypeError, AttributeError):
+        raise TamperedError(
+            f"the entry at {tuple(recorded.position)} has a time, key or value of another kind; run verify"
+        ) from None

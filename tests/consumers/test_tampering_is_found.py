@@ -295,6 +295,14 @@ def test_a_checkpoint_is_not_made_over_a_log_that_was_changed_at_its_end(audited
     assert "covers 303 entries" in answer.err
 
 
+def test_a_checkpoint_is_not_made_over_an_entry_that_nobody_can_have_written(audited: Commands) -> None:
+    audited.json("revoke", "+14165550998")
+    edited(audited, lambda db: db.execute("UPDATE log SET value = CAST(value AS TEXT) WHERE offset = 303"))
+    answer = audited("checkpoint")
+    assert answer.code == 1
+    assert "(0, 303)" in answer.err
+
+
 def test_tiles_that_were_removed_are_made_anew_from_the_log(audited: Commands) -> None:
     whole = {path: path.read_bytes() for path in files(audited)}
     shutil.rmtree(folder(audited) / "0")

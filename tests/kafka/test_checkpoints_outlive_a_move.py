@@ -147,7 +147,7 @@ def test_a_mirror_that_was_changed_deceives_nobody_who_verifies(embedded: Settin
     with open_ledger(to) as ledger:
         assert list(ledger.log.read(0))
     with closing(sqlite3.connect(to.mirror_path)) as db:
-        db.execute("UPDATE entry SET value = CAST(value AS BLOB) || X'20' WHERE place = 7")
+        db.execute("UPDATE entry SET value = CAST(value || ' ' AS BLOB) WHERE place = 7")
         db.commit()
     checkpoint(to)  # signs what the mirror says
     assert [one.where for one in verified(to).findings if one.code == "entry"] == ["(0, 7)"]
