@@ -20,6 +20,7 @@ PARTS = {
     "gateway": "A gateway of ten million numbers on Kafka",
     "scrub": "Scrub of five million rows against ten million numbers",
     "audit": "Audit: one contact of ten thousand events",
+    "violations": "Violations: a million statements, ten million sends",
     "worker": "Worker beside others, on a broker on the same two cores",
     "growth": "How cost grows",
     "propagation": "Propagation from the acknowledgement to every gateway",

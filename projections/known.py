@@ -6,7 +6,7 @@ many others were asked for since.
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from ledger.log import Log, Recorded
@@ -71,8 +71,10 @@ class Latest(OrderedDict[Hashable, Made], Generic[Made]):
 class Known:
     """Histories of any subject as known at any moment. Ask it about no moment after it was made."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, operators: Sequence[str] = OPERATORS) -> None:
+        """`operators`: which of the operator's subjects the answers shall depend on."""
         self._log = log
+        self._operators = operators
         self._told: Latest[Told] = Latest()
         self._contacts: Latest[Contact] = Latest()
         self._accounts: Latest[Account] = Latest()
@@ -100,7 +102,7 @@ class Known:
 
     def reference(self, cut: Cut) -> Reference:
         """Policies, senders and the stop switch."""
-        told = {subject: self.told(subject) for subject in OPERATORS}
+        told = {subject: self.told(subject) for subject in self._operators}
         many = {subject: cut(each) for subject, each in told.items()}
         return self._references.get_or(
             tuple(many.values()),

@@ -30,6 +30,7 @@ from consumers.cli import (
     replay,
     statements,
     topics,
+    violations,
     worker,
 )
 from consumers.cli.output import complain
@@ -56,6 +57,7 @@ for group in (
     decisions,
     gaps,
     late,
+    violations,
     procedures,
     replay,
     proofs,

@@ -79,6 +79,7 @@ def options(
 
 
 def pairs(option: str, texts: Sequence[str], form: str) -> dict[str, str]:
+    """Texts such as `field=column` by what is before the sign. Raises InputError."""
     pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")

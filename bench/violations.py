@@ -1,0 +1,131 @@
+"""How long `violations` takes over ten million sends and a million statements: the command itself, on file and log.
+
+`python -m bench.violations [SCALE]`
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from consumers.bootstrap import open_ledger
+from consumers.opened import Ledger
+from consumers.settings import Settings
+from ledger.adapters.sqlite_decisions import SqliteDecisions
+from ledger.requests import Grant, Link, Origin, Request, Revoke
+from ledger.stamp import new_id
+from schemas.distributed import LoggedDecision
+from schemas.subject import Subject
+from schemas.times import rfc3339
+
+STATEMENTS = 1_000_000
+SENDS = 10_000_000
+WRONG = 0.01
+"""The share of sends to people who had said no that went out after it; the others went out before."""
+ORIGIN = Origin(actor="import:crm", source="crm")
+PROCESS = new_id()
+YEAR = 31_536_000_000
+Sent = tuple[str, int]
+
+
+def run(scale: float) -> dict[str, object]:
+    """Figures by name. At scale 1: 10 million sends to 5 million numbers, a million statements about some of them."""
+    statements, sends = int(STATEMENTS * scale), int(SENDS * scale)
+    figures: dict[str, object] = {"statements": statements, "sends": sends}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with open_ledger(Settings(home=folder / "home")) as ledger:
+            _fill(ledger, statements)
+            now = time.time_ns() // 1_000_000
+            _write_file(folder / "sends.csv", _sent(statements, sends, now))
+            _write_log(folder / "home" / "decisions.db", ledger, _sent(statements, sends, now))
+        for what, options in (("file", ("--sends", str(folder / "sends.csv"))), ("decision log", ())):
+            figures |= {f"{what}: {key}": figure for key, figure in _searched(folder, options, sends).items()}
+    return figures
+
+
+def _number(position: int) -> str:
+    return f"+1416{2_000_000 + position:07}"
+
+
+def _fill(ledger: Ledger, statements: int) -> None:
+    rng = Random(1)
+    requests = (_said(rng, position, statements) for position in range(statements))
+    while batch := list(islice(requests, 5_000)):
+        ledger.recorder.record_all(batch)
+
+
+def _said(rng: Random, position: int, statements: int) -> Request:
+    """Of ten statements six are a no, two a yes, and two a link to an account of which a third said no."""
+    subject = Subject("number", _number(rng.randrange(int(statements * 0.7))))
+    kind = position % 10
+    if kind < 6:
+        whom = Subject("account", f"A-{position}") if kind == 0 else subject
+        return Revoke(subject=whom, channel="sms", purpose="marketing", origin=ORIGIN, reach="contact")
+    if kind < 8:
+        return Grant(subject=subject, brand="acme", channel="sms", purpose="marketing", basis="express", origin=ORIGIN)
+    account = Subject("account", f"A-{rng.randrange(position // 10 + 1) * (10 if position % 3 else 1)}")
+    return Link(account=account, subject=subject, origin=ORIGIN)
+
+
+def _sent(statements: int, sends: int, now: int) -> Iterator[Sent]:
+    rng = Random(2)
+    numbers = int(statements * 5)
+    for _ in range(sends):
+        is_late = rng.random() < WRONG
+        yield _number(rng.randrange(numbers)), now + (1 if is_late else -1) * rng.randrange(1, YEAR)
+
+
+def _write_file(path: Path, sent: Iterator[Sent]) -> None:
+    with path.open("w") as file:
+        file.write("number,sent_at,channel,purpose,brand,sender,gateway\n")
+        file.writelines(f"{number},{rfc3339(at)},sms,marketing,acme,12345,sms-{at % 4}\n" for number, at in sent)
+
+
+def _write_log(path: Path, ledger: Ledger, sent: Iterator[Sent]) -> None:
+    with closing(SqliteDecisions(path)) as log:
+        while batch := list(islice(sent, 20_000)):
+            log.send([_decision(ledger, number, at) for number, at in batch])
+
+
+def _decision(ledger: Ledger, number: str, at: int) -> LoggedDecision:
+    return LoggedDecision.model_construct(
+        decision_id=new_id(), gateway=f"sms-{at % 4}", process=PROCESS, kind="number",
+        subject=ledger.references.of("number", number), channel="sms", purpose="marketing", brand="acme",
+        sender="12345", jurisdiction=None, at=at, allowed=True, reason="granted", rule="most-restrictive@1",
+        policy="default@1", evidence=(PROCESS,), watermark=dict.fromkeys(range(12), 4_711_000), staleness_ms=200,
+    )  # fmt: skip
+
+
+def _searched(folder: Path, options: Sequence[str], sends: int) -> dict[str, object]:
+    out = folder / "found.csv"
+    command = [sys.executable, "-m", "consumers.cli.main", "violations", *options, "--out", str(out)]
+    environment = os.environ | {"PREFLEDGER_HOME": str(folder / "home"), "PYTHONPATH": os.getcwd()}
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as child:
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    assert child.returncode == 1, child.returncode
+    with out.open() as found:
+        violations = sum(1 for _ in found) - 1
+    return {
+        "violations": violations, "seconds": seconds, "sends a second": sends / seconds, "CPU, s": used.ru_utime,
+        "memory, MB": used.ru_maxrss / 1024,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Prints the figures as a table."""
+    for name, figure in run(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0).items():
+        print(f"{name:40} {figure:14,.1f}")
+
+
+if __name__ == "__main__":
+    main()

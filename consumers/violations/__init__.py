@@ -1,0 +1,1 @@
+"""Messages that went out to people who had said no: `prefledger violations` (`docs/decisions-log.md`)."""
