@@ -77,7 +77,11 @@ class Case(NamedTuple):
 
 def answer(log: Sequence[Fact], message: Message, known: Mapping[int, int] | None = None) -> Answer:
     """Section 4, "Reasons, where several apply, in this order". `stale` is a gateway's, not an event's, matter."""
-    case = case_of(log, message, known)
+    return answer_of(case_of(log, message, known))
+
+
+def answer_of(case: Case) -> Answer:
+    """The answer to a question of which it is known which events count."""
     denials = [] if never_needs_consent(case) else denials_of(case)
     for reason, events in [("halted", halts(case)), *denials]:
         if events:

@@ -1,16 +1,118 @@
 """What must be true after a run in which things were killed."""
 
-from collections import Counter
-from contextlib import closing
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
 
 from consumers.bootstrap import open_ledger
+from consumers.history_scan import every_event
 from ledger.adapters.kafka_client import consumer
+from ledger.log import Position
+from ledger.record import Receipt
 from projections.rebuilt import Rebuilt
+from schemas.events import StatementCorrected
+from schemas.subject import Subject
+from schemas.times import parse_time
 from schemas.topics import WATERMARK
-from tests.kafka.longrun import Judge, Story
+from tests import reference_model
+from tests.kafka.longrun import NEVER_NEEDS, NUMBERS, STALE, Asked, Story
 from tests.kafka.stage import Stage
+from tests.reference_model import Case, Fact, Message, answer_of, distinct, policy_at
 
 POLL_MS = 200
+
+OFTEN_ASKED = ("happened", "revocations", "said_yes", "grants", "memberships", "linked", "leavings", "had_left")
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """The reference model asks itself the same again and again; for one case it now does so once.
+
+    Its functions are pure, so what they say stays what it was, and a long run of answers is judged in minutes.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in OFTEN_ASKED:
+            patch.setattr(reference_model, name, _once_a_case(getattr(reference_model, name)))
+        yield
+
+
+def _once_a_case(function: Callable[..., Any]) -> Callable[..., Any]:
+    of: list[Any] = [None]
+    said: dict[tuple[object, ...], Any] = {}
+
+    def asked(case: Case, *others: object) -> Any:  # noqa: ANN401
+        if case is not of[0]:
+            of[0] = case
+            said.clear()
+        if others not in said:
+            said[others] = function(case, *others)
+        return said[others]
+
+    return asked
+
+
+class Judge:
+    """Holds a story against the ledger and the reference model."""
+
+    def __init__(self, stage: Stage, story: Story) -> None:
+        self._story = story
+        self._facts: dict[str, list[Fact]] = defaultdict(list)
+        self._positions: dict[str, Position] = {}
+        with open_ledger(stage.settings) as ledger:
+            self._refs = {number: ledger.ref(Subject("number", number)) for number in NUMBERS}
+            for recorded, event in every_event(ledger.log):
+                self._facts[event.subject].append(Fact(recorded.position, recorded.recorded_at, event))
+                self._positions[event.event_id] = recorded.position
+        self._facts = defaultdict(list, {subject: distinct(facts) for subject, facts in self._facts.items()})
+        self._operator = [fact for subject, facts in self._facts.items() if ":" in subject for fact in facts]
+        # Without corrections every event stands: nothing has to be looked at in pairs for each of the answers.
+        assert not any(isinstance(fact.event, StatementCorrected) for facts in self._facts.values() for fact in facts)
+
+    def lost(self) -> list[Receipt]:
+        """Acknowledged events that the ledger does not hold where it said."""
+        return [one for one in self._story.acknowledged if self._positions.get(one.event_id) != one.position]
+
+    def wrong(self) -> list[tuple[Asked, str]]:
+        """Answers that are not the reference model's at the watermark that they name."""
+        found = []
+        with remembering():
+            for asked in self._story.asked:
+                expected = self._expected(asked.said)
+                if expected is not None and asked.said["reason"] != expected:
+                    found.append((asked, expected))
+        return found
+
+    def _expected(self, said: Mapping[str, Any]) -> str | None:
+        """The reason that the rules give; None where the gateway said that it does not know enough."""
+        if said["reason"] == STALE:
+            return None
+        contact = self._refs[said["subject"]]
+        known = {int(partition): offset for partition, offset in said["watermark"].items()}
+        own = self._facts[contact]
+        names = {fact.event.account for fact in own if hasattr(fact.event, "account")}
+        about = [*self._operator, *own, *(fact for name in names for fact in self._facts[name])]
+        message = Message(contact, said["channel"], said["purpose"], said["brand"], "CA", None, parse_time(said["at"]))
+        events = [fact for fact in about if fact.position.offset < known.get(fact.position.partition, 0)]
+        return answer_of(Case(events, message, policy_at(events, message.at))).reason
+
+    def too_late(self) -> list[tuple[Asked, Receipt]]:
+        """Answers that allow what needs consent, from before an event that was known to be in force when they were
+        asked for."""
+        found = []
+        enforced = sorted(self._story.enforced, key=lambda one: one.known_at)
+        for asked in self._story.asked:
+            if not asked.said["allowed"] or asked.said["purpose"] == NEVER_NEEDS:
+                continue
+            for one in enforced:
+                if one.known_at >= asked.at:
+                    break
+                partition, offset = one.receipt.position
+                if asked.said["watermark"].get(str(partition), 0) <= offset:
+                    found.append((asked, one.receipt))
+        return found
 
 
 def judged(judge: Judge, story: Story) -> None:

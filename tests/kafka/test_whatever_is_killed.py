@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.judged import judged, tables_are_a_fold_of_the_ledger
-from tests.kafka.longrun import EVERYTHING, Judge, LongRun
+from tests.kafka.judged import Judge, judged, tables_are_a_fold_of_the_ledger
+from tests.kafka.longrun import EVERYTHING, LongRun
 from tests.kafka.stage import Stage
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
