@@ -1,8 +1,8 @@
 """Backup and restore: the log, the erasable stores and the secret in one file, while the ledger is in use.
 
-Checkpoints are copied before the log, so that the copy has all that they cover, and the log before identities and
-evidence, which are always written first: the copy never holds an event without its identity. A backup holds the
-secret and what has not been erased yet, so it is readable by its owner only.
+Checkpoints and decisions are copied before the log, so that the copy has all that they are about, and the log before
+identities and evidence, which are always written first: the copy never holds an event without its identity. A backup
+holds the secret and what has not been erased yet, so it is readable by its owner only.
 """
 
 import os
@@ -26,6 +26,7 @@ from schemas.times import rfc3339
 FORMAT = "prefledger-backup@1"
 MEMBERS = ("manifest.json", "ledger.db", "people.db", "secret")
 PROOFS = "proofs.tar"
+DECISIONS = "decisions.db"
 """The signing key and the folder of checkpoints, in backups of ledgers that have them."""
 MARK = "last-backup.json"
 
@@ -38,14 +39,18 @@ class Restored(NamedTuple):
     erased_again: int
 
 
-def backup(ledger: Ledger, out: Path, now: int) -> dict[str, object]:
-    """Writes a backup, whole or not at all, and notes in the data folder that there is one; returns its manifest."""
+def backup(ledger: Ledger, decisions: object, out: Path, now: int) -> dict[str, object]:
+    """Writes a backup, whole or not at all, and notes in the data folder that there is one; returns its manifest.
+
+    `decisions`: those on record, copied before the log, so that every event that they name is in the copy.
+    """
     if out.exists():
         raise RefusedError(f"{out} exists already; name a new file")
-    log, people = _keeps(ledger.log), _keeps(ledger.people)
+    log, people, decided = _keeps(ledger.log), _keeps(ledger.people), _keeps(decisions)
     with _explained(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".backup-") as name:
         folder = Path(name)
         _add_proofs(ledger.settings, folder / PROOFS)
+        decided.backup_to(folder / DECISIONS)
         log.backup_to(folder / "ledger.db")
         people.backup_to(folder / "people.db")
         (folder / "secret").write_bytes(ledger.settings.secret_file.read_bytes())
@@ -87,7 +92,7 @@ def _pack(folder: Path, out: Path) -> None:
     draft = folder / "backup.tar"
     with open(os.open(draft, os.O_RDWR | os.O_CREAT, 0o600), "w+b") as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
-            for member in (*MEMBERS, PROOFS):
+            for member in (*MEMBERS, PROOFS, DECISIONS):
                 archive.add(folder / member, arcname=member)
         file.flush()
         os.fsync(file.fileno())
@@ -123,6 +128,8 @@ def _unpack(source: Path, settings: Settings) -> dict[str, object]:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             (folder / member).chmod(0o600)
             (folder / member).replace(target)
+        if (folder / DECISIONS).exists() and not settings.decisions_path.exists():  # an older backup has none
+            (folder / DECISIONS).replace(settings.decisions_path)
         _bring_back_proofs(folder / PROOFS, settings)
     return manifest
 
@@ -143,7 +150,7 @@ def _bring_back_proofs(archive: Path, settings: Settings) -> None:
 def _extract(source: Path, folder: Path) -> dict[str, object]:
     try:
         with tarfile.open(source, mode="r:") as archive:
-            if set(archive.getnames()) - {PROOFS} != set(MEMBERS):
+            if set(archive.getnames()) - {PROOFS, DECISIONS} != set(MEMBERS):
                 raise NotALedgerError(f"{source} is not a backup of prefledger")
             archive.extractall(folder, filter="data")
         manifest: dict[str, object] = orjson.loads((folder / "manifest.json").read_bytes())

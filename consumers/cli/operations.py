@@ -8,7 +8,7 @@ import typer
 
 from consumers import backup as backups
 from consumers import demo as demonstration
-from consumers.bootstrap import open_ledger, open_log_alone
+from consumers.bootstrap import open_decisions, open_ledger, open_log_alone
 from consumers.cli.options import RUN, Json, opened
 from consumers.cli.output import either, emit, say, table
 from consumers.doctor import examine
@@ -23,8 +23,8 @@ def add_to(app: typer.Typer) -> None:
 
 def backup(out: Annotated[Path, typer.Argument(metavar="OUT", help="A new file.")], json: Json = False) -> None:
     """Copy log, identities, evidence and secret to one file, while the ledger is in use."""
-    with opened() as ledger:
-        manifest = backups.backup(ledger, out, _now())
+    with opened() as ledger, open_decisions(ledger.settings) as decisions:
+        manifest = backups.backup(ledger, decisions, out, _now())
     words = [
         f"Backed up to {out}.",
         "It holds the secret and everything not yet erased: keep it where only you can read it, and not for longer",

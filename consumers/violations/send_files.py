@@ -4,10 +4,10 @@ Columns that are not asked for are passed over: what a gateway logs besides chan
 whom, when and what; one that does not is rejected with its line and the reason, and the others are looked at.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,18 +16,20 @@ from consumers.importing.options import pairs
 from consumers.importing.readers import Row, reader
 from consumers.importing.rejects import Rejects
 from consumers.importing.source import opened
-from consumers.numbers import parse
+from consumers.numbers import LAST, known, parse
+from consumers.violations.moments import Moments
 from consumers.violations.sends import UNKNOWN, Message, Sends
 from ledger.reference import References
 from schemas.errors import InputError, shown
 from schemas.scope import EVERYTHING, path
 from schemas.subject import SubjectKind, address
-from schemas.times import parse_time
 
 FIELDS: Final = ("number", "email", "sent_at", "channel", "purpose", "brand", "sender", "gateway")
 ABOUT: Final = ("number", "email")
 NEEDED: Final = ("sent_at", "channel", "purpose")
+SAID: Final = ("channel", "purpose", "brand", "sender", "gateway")
 BATCH: Final = 8_192
+MANY: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,60 +102,72 @@ class _Rows:
 
     def __init__(self, sends: Sends, references: References, options: SendOptions, places: Mapping[str, int]) -> None:
         self._sends, self._references, self._options = sends, references, options
-        self._at = [places.get(name, -1) for name in FIELDS]
-        self._default = [options.defaults.get(name, "") for name in FIELDS]
-        self._message = lru_cache(1 << 14)(self._make_message)
+        self._moment = Moments(options.zone)
+        self._places, self._defaults = places, options.defaults
+        self._number, self._email, self._sent_at = (places.get(name, -1) for name in (*ABOUT, "sent_at"))
+        about = [places[name] for name in SAID if name in places]
+        self._said: Callable[[Sequence[str]], object] = itemgetter(*about) if about else lambda _cells: None
+        self._messages: dict[object, Message] = {}
+        """What rows to numbers say, by their cells: most say the same as one before."""
 
     def take(self, batch: Sequence[Row]) -> Iterator[tuple[Row, str]]:
         """Adds their sends; yields the rows that say none, and why."""
-        numbers: list[str] = []
+        contacts: list[str] = []
         taken: list[tuple[Row, int, Message]] = []
         for row in batch:
             try:
-                contact, at, message = self._understood(row)
+                contact, at, message = self._at_once(row) or self._understood(row)
             except InputError as error:
                 yield row, str(error)
                 continue
             if self._sends.counts(at):
-                numbers.append(contact)
+                contacts.append(contact)
                 taken.append((row, at, message))
-        kinds = {message.kind for _, _, message in taken}
-        digests = self._digests(numbers, [message.kind for _, _, message in taken], kinds)
-        for digest, (row, at, message) in zip(digests, taken, strict=True):
+        for digest, (row, at, message) in zip(self._digests(contacts, taken), taken, strict=True):
             place = self._sends.place(digest)
             if place >= 0:
                 self._sends.add(place, at, message, row.line.to_bytes(16))
 
-    def _digests(self, contacts: list[str], each: list[SubjectKind], kinds: set[SubjectKind]) -> list[bytes]:
+    def _digests(self, contacts: list[str], taken: list[tuple[Row, int, Message]]) -> list[bytes]:
+        kinds = {message.kind for _, _, message in taken}
         if len(kinds) == 1:
             return self._references.digests(kinds.pop(), contacts)
-        return [self._references.digest(kind, contact) for kind, contact in zip(each, contacts, strict=True)]
+        return [self._references.digest(each[2].kind, contact) for contact, each in zip(contacts, taken, strict=True)]
+
+    def _at_once(self, row: Row) -> tuple[str, int, Message] | None:
+        """What a row says of which all is known but the number's last digits and the second; None for any other."""
+        cells = row.cells
+        if row.trouble is not None or self._number < 0 or self._sent_at < 0:
+            return None
+        number, message = cells[self._number], self._messages.get(self._said(cells))
+        if message is None or number[-4:] not in LAST or not known.get(number[:-4]):
+            return None
+        if self._email >= 0 and cells[self._email]:
+            return None
+        return number, self._moment(cells[self._sent_at]), message
 
     def _understood(self, row: Row) -> tuple[str, int, Message]:
         if row.trouble is not None:
             raise InputError(row.trouble)
-        cells = row.cells
-        number, email, sent_at, channel, purpose, brand, sender, gateway = [
-            (cells[place].strip() if place >= 0 else "") or default
-            for place, default in zip(self._at, self._default, strict=True)
-        ]
-        at = parse_time(sent_at, self._options.zone)
-        if number:
-            if email:
-                raise InputError("a send is to one contact, and this row names a number and an address")
-            contact, kind = parse(number, self._options.region), "number"
-        elif email:
-            contact, kind = address(email), "email"
-        else:
+        said = {name: row.cells[place].strip() for name, place in self._places.items()}
+        said = {name: said.get(name) or self._defaults.get(name, "") for name in FIELDS}
+        at = self._moment(said["sent_at"])
+        if said["number"] and said["email"]:
+            raise InputError("a send is to one contact, and this row names a number and an address")
+        if said["email"]:
+            return address(said["email"]), at, self._message("email", said)
+        if not said["number"]:
             raise InputError("the row says neither a number nor an address")
-        return contact, at, self._message(kind, channel, purpose, brand, sender, gateway)
+        contact, message = parse(said["number"], self._options.region), self._message("number", said)
+        if len(self._messages) < MANY:
+            self._messages[self._said(row.cells)] = message
+        return contact, at, message
 
-    def _make_message(
-        self, kind: SubjectKind, channel: str, purpose: str, brand: str, sender: str, gateway: str
-    ) -> Message:
-        named = brand or self._options.brand
-        for what, value in (("channel", channel), ("purpose", purpose), ("brand", named)):
+    def _message(self, kind: SubjectKind, said: Mapping[str, str]) -> Message:
+        brand = said["brand"] or self._options.brand
+        for what, value in (("channel", said["channel"]), ("purpose", said["purpose"]), ("brand", brand)):
             if not value or value == EVERYTHING:
                 raise InputError(f"a message has one {what}, and this row says {shown(value) if value else 'none'}")
             path(value)
-        return Message(kind, channel, purpose, named, sender or None, gateway or UNKNOWN)
+        sender, gateway = said["sender"] or None, said["gateway"] or UNKNOWN
+        return Message(kind, said["channel"], said["purpose"], brand, sender, gateway)

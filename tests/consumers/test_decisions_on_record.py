@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,15 @@ def test_what_is_no_decision_id_is_said_to_be_none(commands: Commands, text: str
 def test_a_gateway_that_cannot_be_named_so_is_refused_and_nothing_is_answered(commands: Commands) -> None:
     answer = commands(*ASK, "--log", "--gateway", "sms 1", "--json")
     assert (answer.code, answer.out) == (2, "")
+
+
+def test_decisions_are_in_a_backup_and_come_back(
+    commands: Commands, decided: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands.json("backup", str(tmp_path / "backup"))
+    monkeypatch.setenv("PREFLEDGER_HOME", str(tmp_path / "again"))
+    commands.json("restore", str(tmp_path / "backup"))
+    assert commands.json("explain", decided)["replayed"]["same"] is True
 
 
 def test_no_number_stands_in_the_decision_log(commands: Commands, decided: str) -> None:

@@ -1,6 +1,7 @@
 """What was sent to people who had said no is found: in the decision log and in gateways' own files, with the lag."""
 
 import csv
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import cast
@@ -13,17 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.violations.judging import REVOKED, Judge
+from consumers.violations.moments import Moments
 from consumers.violations.noes import Noes
 from consumers.violations.sends import Message as Kind
 from consumers.violations.sends import Send, Sends
 from ledger.log import Log
+from schemas.errors import TimeError
 from schemas.events import TrafficHalted, TrafficResumed
+from schemas.times import parse_time
 from tests.consumers.commands import OFFERS, Commands
 from tests.consumers.facts_log import FactsLog
 from tests.histories import history, questions
 from tests.reference_model import answer
 
 PRIMARY, SECOND, STRANGER = "+14165550101", "+14165550102", "+14165550199"
+MOMENTS = Moments(None)
 LATER = "2030-01-01T00:00:00Z"
 MESSAGE = ("--default", "channel=sms", "--default", "purpose=marketing.offers")
 
@@ -223,6 +228,35 @@ def test_a_list_shows_no_number_unless_somebody_looks_and_that_is_on_record(case
     assert line["subject"] == PRIMARY
     [look] = case.lines("looks")
     assert "violations" in look["what"]
+
+
+# --- held against what is slower
+
+
+@given(
+    st.integers(0, 253_000_000_000), st.sampled_from(("", ".5", ".123", ".123456", ".9994")),
+    st.sampled_from(("Z", "z", "+00:00", "+05:30", "-04:00", "")), st.sampled_from("T t"),
+)  # fmt: skip
+@settings(max_examples=400, deadline=None)
+def test_a_time_is_read_as_everywhere_however_it_is_spelled(
+    second: int, fraction: str, offset: str, between: str
+) -> None:
+    when = datetime.fromtimestamp(second, UTC)
+    text = f"{when:%Y-%m-%d}{between}{when:%H:%M:%S}{fraction}{offset}".rjust(20, "0")
+    outcomes = []
+    for read in (MOMENTS, parse_time, MOMENTS):
+        try:
+            outcomes.append(read(text))
+        except TimeError:
+            outcomes.append(None)
+    assert len(set(outcomes)) == 1, text
+
+
+@pytest.mark.parametrize("text", ["2026-11-22T10:00:60Z", "2026-11-22T10:00:0xZ", "2026-11-22T10:00:٠١Z", "2026-11-22"])
+def test_what_is_no_time_is_none_also_within_a_minute_that_was_read(text: str) -> None:
+    assert MOMENTS("2026-11-22T10:00:00Z") == parse_time("2026-11-22T10:00:00Z")
+    with pytest.raises(TimeError):
+        MOMENTS(text)
 
 
 # --- held against the reference model

@@ -9,16 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 
+from consumers.decisions.logged import logged
+from consumers.decisions.replaying import Replayer
 from consumers.gate import Decision
 from consumers.gateway import Gateway
 from ledger.broker import Broker
+from ledger.log import Log
+from schemas.distributed import LoggedDecision
 from schemas.encoding import decode
 from schemas.errors import ScopeError
 from stack.processes import wait_until
+from tests.consumers.asking import REFERENCES
+from tests.consumers.facts_log import FactsLog
 from tests.histories import History, history, interesting_times, questions
 from tests.kafka.gateways import gateway
 from tests.kafka.table_writer import AT_ONCE, TableWriter
@@ -26,6 +32,7 @@ from tests.reference_model import Fact, Message, answer
 
 pytestmark = pytest.mark.kafka
 LONG = 60.0
+PROCESS = "019b0000-0000-7000-8000-000000000001"
 LAG = {**AT_ONCE, "min.compaction.lag.ms": "8000", "max.compaction.lag.ms": "8000"}
 """What is older than eight seconds is compacted whenever the broker looks; no gateway here is that far behind."""
 
@@ -108,6 +115,15 @@ def must_agree(facts: list[Fact], answers: list[Asked]) -> int:
     return certain
 
 
+def must_replay(facts: list[Fact], answers: list[Asked]) -> None:
+    """Each answer, `stale` ones too, comes out the same from what is on record of it and the ledger."""
+    replayer = Replayer(cast(Log, FactsLog(facts, 3)))
+    for message, decision in answers:
+        record = logged(decision, REFERENCES, "sms-1", PROCESS).model_copy(update={"subject": message.contact})
+        again = LoggedDecision.model_validate_json(record.model_dump_json())
+        assert replayer.replay(again).differences() == [], again
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_whatever_happens_every_answer_is_the_models_at_its_watermark(
     seed: int, broker: Broker, tmp_path: Path
@@ -130,6 +146,7 @@ def test_whatever_happens_every_answer_is_the_models_at_its_watermark(
                 asking.must_go_on(30)
         facts = facts_of(ledger)
     assert must_agree(facts, asking.answers) > 100
+    must_replay(facts, asking.answers)
 
 
 def must_apply(asked: Gateway, past: dict[int, int]) -> None:
