@@ -29,6 +29,9 @@ PROOFS = "proofs.tar"
 DECISIONS = "decisions.db"
 """The signing key and the folder of checkpoints, in backups of ledgers that have them."""
 MARK = "last-backup.json"
+FOLDER_MARK = "last-backup-folder"
+"""Where a backup was begun last: a command that was killed leaves a folder there, with identities and the secret."""
+DRAFTS = (".backup-*", ".restore-*", "*.db.part", "*.db.new")
 
 
 class Restored(NamedTuple):
@@ -47,6 +50,7 @@ def backup(ledger: Ledger, decisions: object, out: Path, now: int) -> dict[str, 
     if out.exists():
         raise RefusedError(f"{out} exists already; name a new file")
     log, people, decided = _keeps(ledger.log), _keeps(ledger.people), _keeps(decisions)
+    (ledger.settings.home / FOLDER_MARK).write_text(str(out.parent.resolve()), "utf-8")
     with _explained(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".backup-") as name:
         folder = Path(name)
         _add_proofs(ledger.settings, folder / PROOFS)
@@ -63,6 +67,20 @@ def backup(ledger: Ledger, decisions: object, out: Path, now: int) -> dict[str, 
         _pack(folder, out)
     (ledger.settings.home / MARK).write_bytes(orjson.dumps(manifest | {"file": out.name}))
     return manifest
+
+
+def left_behind(settings: Settings, before: float) -> list[Path]:
+    """What commands that were killed have left of backups and restores, older than a time (seconds since 1970).
+
+    An erasure does not reach it.
+    """
+    folders = {settings.home.resolve()}
+    if not settings.distributed:
+        folders.add(settings.ledger_path.parent.resolve())
+    with suppress(FileNotFoundError):
+        folders.add(Path((settings.home / FOLDER_MARK).read_text("utf-8")))
+    found = {path for folder in folders for draft in DRAFTS for path in folder.glob(draft)}
+    return sorted(path for path in found if path.stat().st_mtime < before)
 
 
 def _keeps(store: object) -> Keeps:

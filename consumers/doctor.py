@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from consumers.backup import MARK
+from consumers.backup import MARK, left_behind
 from consumers.erasure import sweep
 from consumers.follow_ups import Queue
 from consumers.opened import Ledger
@@ -17,6 +17,7 @@ from schemas.events import PreferenceGranted, PreferenceRevoked
 
 Severity = Literal["ok", "warning", "problem"]
 ROOM_WANTED = 1 << 30
+HOUR_S = 3_600
 
 
 class Finding(NamedTuple):
@@ -36,6 +37,7 @@ def examine(ledger: Ledger, now: int) -> Iterator[Finding]:
     read = _Read()
     yield from _log(ledger, read)
     yield from _people(ledger, now)
+    yield from _copies(ledger, now)
     yield from _queue(read)
     yield from _room(ledger)
 
@@ -109,6 +111,21 @@ def _people(ledger: Ledger, now: int) -> Iterator[Finding]:
     swept = sweep(ledger.log, ledger.people, now)
     if swept:
         yield Finding("ok", f"{swept} identities were removed that may not be kept: erased, or left over by a crash")
+
+
+def _copies(ledger: Ledger, now: int) -> Iterator[Finding]:
+    """Copies of identities that no erasure reaches."""
+    settings = ledger.settings
+    for path in left_behind(settings, now / 1_000 - HOUR_S):
+        yield Finding("problem", f"{path} was left by a command that was killed, and holds what may be erased since; "
+                      "remove it")  # fmt: skip
+    old = settings.home / "people.db"
+    if settings.distributed and old.exists():
+        yield Finding(
+            "warning",
+            f"{old} is from before the ledger was moved, and no erasure reaches it any more; remove it, and every "
+            "backup of it, once you need no way back",
+        )
 
 
 def _queue(read: _Read) -> Iterator[Finding]:

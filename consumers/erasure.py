@@ -111,8 +111,9 @@ def sweep(log: Log, people: People, now: int) -> int:
     """Removes what may not be kept: identities of the erased, and of nobody the log knows for a day or more.
 
     Returns how many records went. The second are what a crash leaves between an identity and its event; they are not
-    remembered as erased, since nobody asked for that.
+    remembered as erased, since nobody asked for that. To be run once a day.
     """
+    people.see_to_removal()
     gone = erased_refs(log)
     removed = sum(people.erase(ref) for ref in sorted(gone) if people.identity(ref) is not None)
     return removed + _sweep_orphans(log, people, now - DAY)

@@ -63,6 +63,11 @@ class People(Protocol):
         """As `erase`, but does not remember it: for an identity whose event never came. Returns how many went."""
         ...
 
+    def see_to_removal(self) -> None:
+        """Does what has to be done once a day for what was erased to leave the disks in the time that
+        `docs/privacy.md` states. Repeatable. Raises UnavailableError."""
+        ...
+
     def kept_before(self, at: int) -> Iterator[str]:
         """References whose identity was stored before a time (milliseconds)."""
         ...

@@ -23,6 +23,7 @@ from schemas.topics import partition_of
 
 __all__ = ["Layout", "checked", "described", "make_topics", "open_distributed"]
 
+LEAST_AWAY = 3_600.0
 PAST_PATIENCE = 1.0
 """Seconds that an opt-out waits for what this machine must still read; then it is recorded as it was given."""
 
@@ -91,7 +92,7 @@ def _assembled(settings: Settings, broker: Broker, there: dict[str, Described], 
         identities, evidence = there[broker.topics.identities], there[broker.topics.evidence]
         people = KafkaPeople(
             broker, settings.people_mirror_path, references.derived_key("people"), identities.partitions,
-            (identities.topic_id, evidence.topic_id), settings.kafka_timeout_s,
+            (identities.topic_id, evidence.topic_id), settings.kafka_timeout_s, _forgets_after(identities, evidence),
         )  # fmt: skip
         stack.callback(people.close)
         recorder = Recorder(log, people, references, PastOfView(lambda: LogView(log.within(PAST_PATIENCE))))
@@ -110,6 +111,12 @@ def open_log(settings: Settings) -> KafkaLog:
     broker = settings.broker()
     make_folder(settings.home)
     return _log(settings, broker, checked(broker))
+
+
+def _forgets_after(*topics: Described) -> float:
+    """Seconds after which a mirror may have missed a tombstone: half of the time for which the topics keep them."""
+    kept = min(float(topic.settings.get("delete.retention.ms", 0)) for topic in topics)
+    return max(LEAST_AWAY, kept / 2_000)
 
 
 def _log(settings: Settings, broker: Broker, there: dict[str, Described]) -> KafkaLog:

@@ -26,6 +26,8 @@ from ledger.people import Identity, Words
 
 KEEP_PATIENCE = 1.0
 """Seconds that `keep` waits for the mirror; after that all is written, also what is there already."""
+FORGETS_AFTER = 3.5 * 86_400
+"""Half of the time for which the topics keep a tombstone, in seconds."""
 READING_PATIENCE = 600.0  # seconds to wait for another process that reads a long topic into the same mirror
 
 
@@ -34,11 +36,13 @@ class KafkaPeople:
 
     def __init__(
         self, broker: Broker, path: str | os.PathLike[str], key: bytes, partitions: int, topic_ids: tuple[str, str],
-        timeout: float = TIMEOUT,
+        timeout: float = TIMEOUT, forgets_after: float = FORGETS_AFTER,
     ) -> None:  # fmt: skip
         """`path`: the mirror's file; `key`: 32 bytes; `topic_ids`: of identities and evidence, which have `partitions`.
 
-        Does not ask the broker yet. Raises NotALedgerError, WrongSecretError, UnavailableError.
+        `forgets_after`: seconds after which a mirror that was not read starts over. Does not ask the broker yet.
+
+        Raises NotALedgerError, WrongSecretError, UnavailableError.
         """
         topics = broker.topics
         self._topics = PeopleTopics(broker, Sealing(key), partitions)
@@ -48,6 +52,7 @@ class KafkaPeople:
         self._hasty = Turnstile(Path(f"{path}.reading"), KEEP_PATIENCE)
         self._writer = KafkaWriter(broker, "keep identities and evidence", timeout)
         self._ids = topic_ids
+        self._forgets_after = forgets_after
         self._identities = KafkaSource(broker, topics.identities, range(partitions))
         self._evidence = KafkaSource(broker, topics.evidence, range(partitions))
 
@@ -123,6 +128,12 @@ class KafkaPeople:
         self._writer.write_all([self._topics.gone(ref)])
         return len(events) + known
 
+    def see_to_removal(self) -> None:
+        """See the port: a broker closes a segment only when something is added after its time, and compacts only what
+        is closed. In a partition to which nobody adds anything, what was erased last would stay for ever."""
+        self._writer.write_all(self._topics.beats())
+        self._mirror.see_to_removal()
+
     def kept_before(self, at: int) -> Iterator[str]:
         """See the port. For what another machine has stored, the time counts when this one read it."""
         self._catch_up()
@@ -148,11 +159,20 @@ class KafkaPeople:
 
     def _catch_up(self, patience: float | None = None) -> None:
         """Brings the mirror up to what the topics hold now."""
+        self._start_over_if_away(patience)
         # The evidence's end is asked first and not passed: whatever lets a person's words be kept again stands among
         # the identities before them.
         evidence = self._evidence.ends()
         left_over = self._read(self._ids[0], self._identities, self._identities.ends(), patience)
         self._tidy(left_over | self._read(self._ids[1], self._evidence, evidence, patience))
+        self._mirror.was_read()
+
+    def _start_over_if_away(self, patience: float | None) -> None:
+        """A topic forgets its tombstones. A mirror that was away for so long would keep what they removed."""
+        if self._mirror.was_away(self._forgets_after):
+            with self._turn(patience, self._identities.name):
+                if self._mirror.was_away(self._forgets_after):
+                    self._mirror.start_over()
 
     def _read(self, topic_id: str, source: KafkaSource, ends: dict[int, int], patience: float | None) -> LeftOver:
         left_over: LeftOver = set()

@@ -69,6 +69,9 @@ class MemoryPeople:
             self._kept_at.pop(ref, None)
             return (self._identities.pop(ref, None) is not None) + len(self._evidence.pop(ref, {}))
 
+    def see_to_removal(self) -> None:
+        """See the port: what is in memory is gone at once."""
+
     def kept_before(self, at: int) -> Iterator[str]:
         """See the port."""
         with self._lock:

@@ -9,8 +9,23 @@ from ledger.adapters.sqlite_people import LOOK, OVERWRITE, SqlitePeople
 from ledger.adapters.sqlite_rows import packed, statements, unpacked
 from ledger.errors import NotALedgerError
 
-MADE = """
-CREATE TABLE IF NOT EXISTS reached (topic TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (topic, partition))"""
+MADE = (
+    "CREATE TABLE IF NOT EXISTS reached "
+    "(topic TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (topic, partition))",
+    # When it was last as the topics were, in milliseconds: one row.
+    "CREATE TABLE IF NOT EXISTS was_read (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL)",
+)
+WAS_READ = "INSERT INTO was_read VALUES (1, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"
+LAST_READ = "SELECT at FROM was_read WHERE EXISTS (SELECT 1 FROM reached)"
+NOTED_EVERY = 600_000
+"""Milliseconds: how exactly it is known when a mirror was last read."""
+START_OVER = (
+    "UPDATE vault SET sealed = zeroblob(length(sealed))",
+    "DELETE FROM identity",
+    "DELETE FROM evidence",
+    "DELETE FROM erased",
+    "DELETE FROM reached",
+)
 REACHED = """
 INSERT INTO reached VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET offset = max(offset, excluded.offset)"""
 LOOKED = "SELECT 1 FROM looks WHERE at = ? AND ref = ? AND by = ? AND what = ?"
@@ -38,8 +53,11 @@ class PeopleMirror(SqlitePeople):
         super().__init__(path, key)
         with self._file.alone() as db:
             db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is read again
+        self._noted_at = 0
         with self._file.writing() as db:
-            db.execute(MADE)
+            for statement in MADE:
+                db.execute(statement)
+            db.execute("INSERT OR IGNORE INTO was_read VALUES (1, ?)", (self._clock(),))  # it holds nothing yet
             found = {topic for (topic,) in db.execute("SELECT DISTINCT topic FROM reached").fetchall()}
         if not found <= set(topics):
             self.close()
@@ -59,6 +77,26 @@ class PeopleMirror(SqlitePeople):
                 _add(db, look)
             for partition, end in ends.items():
                 db.execute(REACHED, (topic, partition, end))
+
+    def was_read(self) -> None:
+        """Notes that it is now as the topics are, if that was not noted just before."""
+        now = self._clock()
+        if now - self._noted_at >= NOTED_EVERY:
+            with self._file.writing() as db:
+                db.execute(WAS_READ, (now,))
+            self._noted_at = now
+
+    def was_away(self, seconds: float) -> bool:
+        """Whether it holds something and was not read for so long."""
+        return any(self._clock() - at > seconds * 1_000 for (at,) in self._file.rows(LAST_READ))
+
+    def start_over(self) -> None:
+        """Erases all that is here, but for who looked, so that the topics are read from their beginning."""
+        with self._file.writing() as db:
+            for statement in START_OVER:
+                db.execute(statement)
+            db.execute(WAS_READ, (self._clock(),))  # half read it is no older than this
+        self._empty_wal()
 
     def erased(self, refs: Iterable[str]) -> set[str]:
         """Those of the references that were erased."""

@@ -7,6 +7,7 @@
 | | `~look/ID` | who looked, as JSON |
 | | `~check` | tells a wrong secret |
 | evidence | `REF/EVENT` | sealed words; a tombstone erases |
+| both | `~beat` | nothing: something is added to each partition, so that its segments are closed |
 
 All that is about one reference is in its partition, so that an erasure and what comes after it have one order. The mark
 of an erasure is never a tombstone: those go in the end, and a mirror that was away must still learn of it.
@@ -27,7 +28,9 @@ from ledger.people import Identity, Words
 from ledger.stamp import new_id
 from schemas.topics import partition_of
 
-ERASED, LOOK, CHECK = "~erased/", "~look/", "~check"
+ERASED, LOOK, CHECK, BEAT = "~erased/", "~look/", "~check", "~beat"
+OURS = "~"
+"""Keys that begin so are about no reference; those that a reader does not know it passes over."""
 IS_ERASED, IS_RENEWED = b"erased", b"renewed"
 
 
@@ -84,11 +87,19 @@ class PeopleTopics:
         """What a wrong secret does not match."""
         return self._record(self.identities_topic, CHECK, CHECK, self._sealing.check)
 
+    def beats(self) -> list[Record]:
+        """One for each partition of both topics."""
+        return [
+            Record(topic, partition, BEAT.encode(), b"beat")
+            for topic in (self.identities_topic, self.evidence_topic)
+            for partition in range(self._partitions)
+        ]
+
     def _record(self, topic: str, place: str, key: str, value: bytes | None) -> Record:
         return Record(topic, partition_of(place, self._partitions), key.encode(), value)
 
     def read(self, topic: str, raw: Raw) -> Said | None:
-        """What a record says; None for one that is only a check.
+        """What a record says; None for one that says nothing about people.
 
         Raises WrongSecretError, and NotALedgerError for a damaged one.
         """
@@ -97,7 +108,9 @@ class PeopleTopics:
         except (ValueError, KeyError, TypeError) as error:
             raise NotALedgerError(f"the record at offset {raw.offset} of {topic} is damaged ({error})") from error
 
-    def _read_words(self, raw: Raw) -> Words | Gone:
+    def _read_words(self, raw: Raw) -> Words | Gone | None:
+        if raw.key.startswith(OURS):
+            return None
         ref, _slash, event_id = raw.key.partition("/")
         return self._sealing.opened_words(ref, event_id, raw.value) if raw.value else Gone(ref, event_id)
 
@@ -113,4 +126,6 @@ class PeopleTopics:
             return Mark(raw.key.removeprefix(ERASED), raw.value != IS_RENEWED)
         if raw.key.startswith(LOOK):
             return Look(**orjson.loads(raw.value))
+        if raw.key.startswith(OURS):
+            return None
         return self._sealing.identity(raw.key, raw.value) if raw.value else Gone(raw.key)

@@ -196,6 +196,10 @@ class SqlitePeople:
         """See the port. Raises UnavailableError as `erase` does."""
         return self._remove(packed(ref), remember=False)
 
+    def see_to_removal(self) -> None:
+        """See the port: a crash may have left the WAL as it was before an erasure."""
+        self._empty_wal()
+
     def kept_before(self, at: int) -> Iterator[str]:
         """See the port. Knows it to the hour: one that was stored less than an hour before may not be among them."""
         return self._refs(self._file.rows(END_BEFORE, (MAX_SLOT, at))[0][0])

@@ -1,16 +1,21 @@
 """After an erasure nobody can read who it was or what they said, though they hold every file and the secret."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from consumers.bootstrap import open_log_alone
+from consumers.bootstrap import open_ledger, open_log_alone
+from consumers.gateway.journal import Journal
+from consumers.settings import load
+from schemas.distributed import LoggedDecision
 from tests.consumers.commands import OFFERS, Commands
 from tests.consumers.with_the_key import KeyInHand, files_below, in_the_clear, spellings
 
 NUMBER, SISTER = "+14165550123", "+14165550124"
 SAID = "Stop texting me at once, this is Jean Tremblay"
+PROCESS = "019aa000-0000-7000-8000-000000000001"
 YES = (*OFFERS, "--basis", "express", "--occurred-at", "2020-01-01T00:00:00Z")
 TRACES = [*spellings(NUMBER), b"Tremblay"]
 
@@ -81,6 +86,21 @@ def test_the_log_is_byte_for_byte_what_it_was_with_one_event_more(used: Commands
     assert json.loads(str(after[-1][2], "utf-8"))["event_id"] == event  # type: ignore[call-overload]
 
 
+def test_a_checkpoint_and_a_proof_from_before_still_verify_and_the_new_one_continues_it(
+    used: Commands, tmp_path: Path
+) -> None:
+    event = used.json("revoke", NUMBER, "--evidence", SAID)["event_id"]
+    kept = tmp_path / "kept"
+    key = used.json("checkpoint", "--out", str(kept))["key"]
+    before = used.json("prove", event)
+    used.json("erase", NUMBER, "--yes")
+    assert used("verify", str(kept), "--key", key).code == 0
+    used.json("checkpoint")
+    assert used("verify", str(kept), "--key", key).code == 0
+    after = used.json("prove", event)
+    assert (after["leaf"], after["position"]) == (before["leaf"], before["position"])
+
+
 def test_the_no_stays_in_force_wherever_it_is_asked(used: Commands, tmp_path: Path) -> None:
     used.json("erase", NUMBER, "--yes")
     assert used.reason(NUMBER) == "revoked_by_number"
@@ -90,6 +110,31 @@ def test_the_no_stays_in_force_wherever_it_is_asked(used: Commands, tmp_path: Pa
     used("scrub", str(rows), str(allowed), "--denied", str(denied), "--channel", "sms", "--purpose", "marketing.offers")
     assert "revoked_by_number" in denied.read_text()
     assert NUMBER not in allowed.read_text()
+
+
+class Written:
+    """Where a journal writes, kept."""
+
+    def __init__(self) -> None:
+        self.lines: list[LoggedDecision] = []
+
+    def send(self, decisions: Sequence[LoggedDecision]) -> None:
+        self.lines += decisions
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def test_the_log_of_decisions_never_knew_who_it_was(used: Commands) -> None:
+    written = Written()
+    with open_ledger(load()) as ledger:
+        journal = Journal(lambda: written, ledger.references, "sms", PROCESS, False, print)
+        journal.put(ledger.gate().decide(NUMBER, channel="sms", purpose="marketing.offers"))
+        journal.stop()
+        journal.run()
+        [line] = [str(one.model_dump()) for one in written.lines]
+        assert ledger.references.of("number", NUMBER) in line
+        assert not [text for text in TRACES if text in line.encode()]
 
 
 @pytest.mark.parametrize("action", ["revoke", "grant", "link"])

@@ -1,5 +1,6 @@
 """Halting, erasing, backing up, restoring, correcting: what operators do, as they do it."""
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -176,3 +177,19 @@ def test_a_copy_that_lost_a_no_is_found_by_asking_it_against_the_log(commands: C
     assert {(gap["gap"], gap["contact"], gap["ref"]) for gap in found} == {("uncovered", "+1416•••0123", ref)}
     assert {(gap["expected"], gap["got"]) for gap in found} == {("revoked_by_number", "permitted_by_policy")}
     assert commands.json("replay", code=1)["differences"] == [{"key": ref, "what": "missing"}]
+
+
+def test_what_a_killed_backup_left_is_found_wherever_it_was_to_go(commands: Commands, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    commands.json("revoke", NUMBER)
+    commands.json("backup", str(elsewhere / "one.tar"))
+    left = elsewhere / ".backup-abc"
+    left.mkdir()
+    assert commands("doctor").code == 0, "a backup may be under way"
+    long_ago = time.time() - 7_200
+    os.utime(left, (long_ago, long_ago))
+    found = commands.lines("doctor", code=1)
+    assert any(str(left) in line["what"] and line["severity"] == "problem" for line in found)
+    left.rmdir()
+    assert commands("doctor").code == 0

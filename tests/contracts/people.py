@@ -183,6 +183,16 @@ class PeopleContract:
         people.keep([one])
         assert one.ref not in set(people.kept_before(time.time_ns() // 1_000_000 - 7_200_000))
 
+    def test_to_see_to_removal_changes_nothing_that_is_kept(self, people: People) -> None:
+        one, gone = identity(), identity()
+        said = words(one.ref)
+        people.keep([one, gone], [said])
+        people.erase(gone.ref)
+        for _day in range(2):
+            people.see_to_removal()
+        assert people.identities([one.ref, gone.ref]) == {one.ref: one}
+        assert people.evidence(one.ref, said.event_id) == said
+
     # Who looked
 
     def test_who_looked_is_kept_in_order(self, people: People) -> None:
