@@ -1,7 +1,9 @@
 """After an erasure nobody can read who it was or what they said, though they hold every file and the secret."""
 
 import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from consumers.gateway.journal import Journal
 from consumers.settings import load
 from schemas.distributed import LoggedDecision
 from tests.consumers.commands import OFFERS, Commands
-from tests.consumers.with_the_key import KeyInHand, files_below, in_the_clear, spellings
+from tests.consumers.with_the_key import NONCE, KeyInHand, files_below, in_the_clear, spellings
 
 NUMBER, SISTER = "+14165550123", "+14165550124"
 SAID = "Stop texting me at once, this is Jean Tremblay"
@@ -39,11 +41,16 @@ def used(commands: Commands, tmp_path: Path) -> Commands:
 
 
 def readable(commands: Commands, key: KeyInHand, places: list[str]) -> set[bytes]:
-    """What the key opens in any file of the data folder."""
-    files = files_below(commands.home)
-    assert any(path.suffix == ".snapshot" for path in files), "the gate's copy is among them"
-    identities = {plain for content in files.values() for plain in key.found(content, places[:1], 1)}
-    return identities | {plain for content in files.values() for plain in key.found(content, places[1:], 3)}
+    """What the key opens at any place of the files of identities and evidence."""
+    contents = [content for path, content in files_below(commands.home).items() if "people" in path.name]
+    identities = {plain for content in contents for plain in key.found(content, places[:1], 1)}
+    return identities | {plain for content in contents for plain in key.found(content, places[1:], 3)}
+
+
+def sealed_records(commands: Commands) -> set[bytes]:
+    """The beginnings of all sealed records, which no other record shares."""
+    with closing(sqlite3.connect(commands.home / "people.db")) as db:
+        return {bytes(sealed[:NONCE]) for (sealed,) in db.execute("SELECT sealed FROM vault") if any(sealed)}
 
 
 def test_nothing_of_them_can_be_read_in_any_file_and_before_it_could(used: Commands, tmp_path: Path) -> None:
@@ -55,10 +62,16 @@ def test_nothing_of_them_can_be_read_in_any_file_and_before_it_could(used: Comma
     assert f"number:{NUMBER}".encode() in before
     assert any(b"Tremblay" in plain for plain in before)
 
+    sealed = sealed_records(used)
     erased = used.json("erase", NUMBER, "--yes")
     assert (erased["was"], erased["removed"]) == ("kept", 2)
 
     assert readable(used, key, places) == set()
+    removed = sealed - sealed_records(used)
+    assert len(removed) == 2
+    files = files_below(used.home, tmp_path / "tmp")
+    assert any(path.suffix == ".snapshot" for path in files), "the gate's copy is among them"
+    assert in_the_clear(files, removed) == []
     assert in_the_clear(files_below(used.home, tmp_path / "tmp"), TRACES) == []
     assert used.json("reveal", SISTER)["id"] == SISTER, "and everybody else is as they were"
 
