@@ -123,8 +123,8 @@ class _Rows:
             if self._sends.counts(at):
                 contacts.append(contact)
                 taken.append((row, at, message))
-        for digest, (row, at, message) in zip(self._digests(contacts, taken), taken, strict=True):
-            place = self._sends.place(digest)
+        digests = self._digests(contacts, taken)
+        for (row, at, message), place in zip(taken, map(self._sends.place, digests), strict=True):
             if place >= 0:
                 self._sends.add(place, at, message, row.line.to_bytes(16))
 

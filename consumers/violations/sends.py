@@ -12,6 +12,7 @@ from ledger.decisions import Stored
 from schemas.subject import SubjectKind
 
 UNKNOWN: Final = "unknown"
+FOREVER: Final = 1 << 62
 ALLOWED, DENIED, SHADOW = b'"allowed":true', b'"allowed":false', b'"shadow":true'
 
 
@@ -44,7 +45,7 @@ class Sends:
 
     def __init__(self, noes: Noes, since: int = 0, until: int | None = None) -> None:
         """Of what was sent from `since` on and before `until`."""
-        self._noes, self._since, self._until = noes, since, until
+        self._noes, self._since, self._end = noes, since, FOREVER if until is None else until
         self.count = 0
         """All that were sent in that time, to anybody."""
         self._messages: dict[Message, int] = {}
@@ -60,14 +61,14 @@ class Sends:
     @property
     def is_of_all_times(self) -> bool:
         """Whether every send counts, whenever it was."""
-        return self._since == 0 and self._until is None
+        return self._since == 0 and self._end == FOREVER
 
     def counts(self, at: int) -> bool:
         """Counts a send, if it is of the time that was asked for."""
-        if at < self._since or (self._until is not None and at >= self._until):
-            return False
-        self.count += 1
-        return True
+        if self._since <= at < self._end:
+            self.count += 1
+            return True
+        return False
 
     def add(self, place: int, at: int, message: Message, source: bytes) -> None:
         """A send to a contact that ever said no; `source` in 16 bytes."""
