@@ -71,11 +71,15 @@ class Journal:
     def _send_left_over(self, out: DecisionsOut) -> None:
         if self._left_over is None:
             return
-        found = left(self._left_over)
-        for start in range(0, len(found), BATCH):
-            out.send(found[start : start + BATCH])
-        self.logged += len(found)
-        self._left_over.unlink(missing_ok=True)  # only now: a crash before it logs some of them again, under their ids
+        try:
+            found = left(self._left_over)
+            for start in range(0, len(found), BATCH):
+                out.send(found[start : start + BATCH])
+            self.logged += len(found)
+            # Only now: a crash before it logs some of them again, under their ids.
+            self._left_over.unlink(missing_ok=True)
+        except OSError as error:  # what is decided now is logged all the same
+            self._report(f"decisions of an earlier process stay in {self._left_over}: {error}")
 
     def _leave(self) -> None:
         waiting = len(self._waiting)

@@ -78,6 +78,17 @@ def test_what_was_left_twice_is_all_there_and_a_line_that_was_cut_short_is_passe
     assert [one.decision_id for one in log.has] == made
 
 
+def test_a_file_that_cannot_be_read_stays_and_keeps_nothing_else_from_being_logged(tmp_path: Path) -> None:
+    said: list[str] = []
+    log = Log(takes=99)
+    last = journal(log, tmp_path, said)  # a folder
+    made = decided(last, 2)
+    last.stop()
+    last.run()
+    assert [one.decision_id for one in log.has] == made
+    assert said[0].startswith("decisions of an earlier process stay in")
+
+
 def test_where_nothing_can_be_left_the_loss_is_counted_and_said(tmp_path: Path) -> None:
     said: list[str] = []
     away = journal(Log(takes=0), tmp_path / "no" / "such" / "folder", said)
