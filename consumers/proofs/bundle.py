@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import orjson
 
+from consumers.looking import look
 from consumers.opened import Ledger
 from consumers.proofs.checkpoints import Checkpoints, Proof, Signed
 from ledger.errors import TamperedError
@@ -44,7 +45,7 @@ def bundle(ledger: Ledger, checkpoints: Checkpoints, subject: Subject, actor: st
     operator = [one for one in _of_operator(ledger, checkpoints) if _matters(one[1], agents)]
     proofs = [checkpoints.prove_under(signed, recorded) for recorded, _event in (*shown, *operator)]
     for ref in refs:
-        ledger.people.looked_at(ref, actor, "bundle", now)
+        look(ledger, ref, actor, "bundle", now)
     return {
         "format": FORMAT,
         "key": str(checkpoints.verifier),

@@ -174,6 +174,11 @@ def _word(document: Document) -> None:
     document["evidence"][0]["text"] = "STOP, if you please"
 
 
+def _letters_moved_into_the_salt(document: Document) -> None:
+    said = document["evidence"][0]
+    said["salt"], said["text"] = said["salt"] + said["text"][:4].encode().hex(), said["text"][4:]
+
+
 def _salt(document: Document) -> None:
     document["evidence"][0]["salt"] = "00" * 16
 
@@ -191,7 +196,7 @@ def _words_of_another(document: Document) -> None:
     "forge",
     [
         _leaf, _granted, _time, _invented, _index, _proof, _shorter, _head, _head_proof, _checkpoint, _signature, _name,
-        _k, _ref, _account, _word, _salt, _words_of_another,
+        _k, _ref, _account, _word, _salt, _words_of_another, _letters_moved_into_the_salt,
     ],
 )  # fmt: skip
 def test_whatever_is_changed_in_a_bundle_is_false(handed: Commands, forge: Callable[[Document], None]) -> None:
