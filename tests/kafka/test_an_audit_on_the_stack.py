@@ -1,0 +1,106 @@
+"""An auditor's questions on Kafka: answered from the gateways' own receipts, from their copies, and by asking them."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.consumers.commands import OFFERS, Commands
+from tests.kafka.stage import Stage
+
+pytestmark = pytest.mark.kafka
+FIRST, SECOND = "+14165550101", "+14165550102"
+YES = (*OFFERS, "--basis", "express", "--occurred-at", "2013-05-01T12:00:00Z")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(tmp_path_factory.mktemp("stage"), workers=1, gateways=2) as running:
+        yield running
+
+
+@pytest.fixture
+def auditor(stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """Commands on the ledger of the stage, in this process."""
+    commands = Commands(stage.folder / "home", capsys, monkeypatch)
+    for name, value in stage.environment.items():
+        monkeypatch.setenv(name, value)
+    return commands
+
+
+def confirmed(auditor: Commands, event_id: str) -> dict[str, Any]:
+    found = auditor.json("confirm", event_id, "--wait", "60")
+    assert found["state"] == "enforced"
+    return found
+
+
+def test_a_timeline_says_when_a_no_was_in_force_gateway_by_gateway(auditor: Commands) -> None:
+    auditor.lines("link", "ACC-77", FIRST)
+    auditor.json("grant", FIRST, *YES)
+    no = auditor.json("revoke", "account:ACC-77", "--purpose", "marketing")
+    confirmation = confirmed(auditor, no["event_id"])
+    told = auditor.lines("timeline", FIRST)
+    assert [line["type"] for line in told] == ["ContactLinked", "PreferenceGranted", "PreferenceRevoked", "Enforced"]
+    assert {name: told[-1][name] for name in confirmation} == confirmation
+    assert sorted(one["name"] for one in told[-1]["gateways"]) == ["sms-0", "sms-1"]
+
+
+def test_what_was_known_before_it_was_told_is_asked_of_the_log_on_kafka(auditor: Commands) -> None:
+    auditor.json("grant", SECOND, *YES)
+    no = auditor.json("revoke", SECOND, "--purpose", "marketing", "--occurred-at", "2014-01-01T00:00:00Z")
+    [yes] = [line for line in auditor.lines("timeline", SECOND) if line["type"] == "PreferenceGranted"]
+
+    def reason(*known: str) -> str:
+        found = auditor.json("as-of", "2014-06-01T00:00:00Z", SECOND, *known)
+        return next(
+            str(one["reason"])
+            for one in found["decisions"]
+            if (one["purpose"], one["channel"]) == ("marketing.offers", "sms")
+        )
+
+    assert reason("--known-at", yes["recorded_at"]) == "granted"
+    assert reason("--known-at", no["recorded_at"]) == reason() == "revoked_by_number"
+    confirmed(auditor, no["event_id"])
+
+
+def test_running_gateways_and_a_snapshot_are_asked_for_gaps(auditor: Commands, stage: Stage, tmp_path: Path) -> None:
+    urls = [f"http://127.0.0.1:{gateway.port}" for gateway in stage.gateways]
+    asked = [argument for url in urls for argument in ("--gateway", url)]
+    assert auditor.lines("gaps", *asked) == []
+    customers = tmp_path / "customers.csv"
+    auditor.json("grant", "+14165550103", *YES)
+    customers.write_text(f"account,number\nACC-77,{FIRST}\nACC-77,+14165550103\n", "utf-8")
+    found = auditor.lines("gaps", *asked, "--accounts", str(customers), code=1)
+    offers = [line for line in found if (line.get("purpose"), line.get("channel")) == ("marketing.offers", "sms")]
+    assert {(line["contact"], line["copy"], line["got"]) for line in offers} == {
+        ("+1416•••0103", url, "granted") for url in urls
+    }
+    stopped = stage.gateways[1]
+    assert stopped.process.stop() == 0
+    try:
+        snapshot = stage.folder / "sms-1" / "replica.snapshot"
+        assert auditor.lines("gaps", "--snapshot", str(snapshot)) == []
+    finally:
+        stopped.start()
+        stopped.ready()
+
+
+def test_a_gateway_that_hung_is_named_by_the_opt_outs_that_were_late(auditor: Commands, stage: Stage) -> None:
+    slow = stage.gateways[0]
+    pid = slow.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        no = auditor.json("revoke", "+14165550199")
+        time.sleep(6)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    confirmation = confirmed(auditor, no["event_id"])
+    [found] = [one for one in auditor.lines("late", "--within", "5s", code=1) if one["event_id"] == no["event_id"]]
+    assert found["enforced_at"] == confirmation["enforced_at"]
+    assert "sms-0" in found["gateways"]
+    assert found["lag_s"] >= 5
+    assert no["event_id"] not in {one["event_id"] for one in auditor.lines("late", "--within", "10m")}
