@@ -6,13 +6,12 @@ nothing is shown as what a person said before `SHA-256(salt ‖ words)` was foun
 
 import hashlib
 import hmac
-from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from consumers.history_scan import events_of
 from consumers.opened import Ledger
 from ledger.people import Words
 from ledger.stamp import SALT_BYTES
-from schemas.encoding import UnreadableEvent, decode
 from schemas.events import Event, PreferenceGranted, SubjectErased
 
 Standing = Literal["genuine", "changed", "missing", "erased"]
@@ -40,7 +39,7 @@ def evidence_of(ledger: Ledger, ref: str) -> list[Evidence]:
 
     Raises NotALedgerError for words whose seal is broken, UnavailableError.
     """
-    events = list(_events(ledger, ref))
+    events = [event for _, event in events_of(ledger.log, ref)]
     unkept = _unkept(events)
     return [_held(ledger, event, event.event_id in unkept) for event in events if event.evidence]
 
@@ -54,16 +53,6 @@ def matches(words: Words, commitment: str) -> bool:
         return False
     found = hashlib.sha256(words.salt + words.text.encode("utf-8", "surrogatepass")).hexdigest()
     return hmac.compare_digest(found, commitment)
-
-
-def _events(ledger: Ledger, ref: str) -> Iterator[Event]:
-    for recorded in ledger.log.read_subject(ref):
-        try:
-            event = decode(recorded.value)
-        except UnreadableEvent:
-            continue  # `doctor` reports it
-        if event.subject == ref:
-            yield event
 
 
 def renews(event: Event) -> bool:

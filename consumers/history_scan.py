@@ -1,4 +1,4 @@
-"""Every event of the log, in order: what questions about all of history go through."""
+"""The events of the log, in order: what questions about all of history, or about one subject, go through."""
 
 from collections.abc import Iterator
 
@@ -15,3 +15,14 @@ def every_event(log: Log) -> Iterator[tuple[Recorded, Event]]:
                 yield recorded, decode(recorded.value)
             except UnreadableEvent:
                 continue
+
+
+def events_of(log: Log, subject: str) -> Iterator[tuple[Recorded, Event]]:
+    """The events of one subject (by reference), in order; what is no event of it is passed over as well."""
+    for recorded in log.read_subject(subject):
+        try:
+            event = decode(recorded.value)
+        except UnreadableEvent:
+            continue
+        if event.subject == subject:
+            yield recorded, event

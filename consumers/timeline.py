@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from consumers.happenings import Happening, Happenings, together
+from consumers.history_scan import events_of
 from consumers.opened import Ledger
 from consumers.wording import masked
 from ledger.log import Position, Recorded
@@ -19,7 +20,6 @@ from projections.membership import Moment, Spells
 from projections.reference_data import Reference
 from projections.standing import CORRECTABLE, corrected, standing
 from projections.statement import Fields
-from schemas.encoding import UnreadableEvent, decode
 from schemas.events import (
     OPERATOR_POLICY,
     ContactLinked,
@@ -59,7 +59,7 @@ Told = Item | Happening
 def timeline(ledger: Ledger, ref: str, at: int | None = None) -> list[Item]:
     """The events of a subject (by reference), oldest record first; `at`: when they shall count, now by default."""
     with rarely():
-        own = _events(ledger, ref)
+        own = list(events_of(ledger.log, ref))
         accounts = sorted({event.account for _, event in own if isinstance(event, ContactLinked | ContactUnlinked)})
         when = system_clock() if at is None else at
         policy = Reference({OPERATOR_POLICY: ledger.view().parts(OPERATOR_POLICY)}).policy(when)
@@ -67,7 +67,7 @@ def timeline(ledger: Ledger, ref: str, at: int | None = None) -> list[Item]:
         items = [_own_item(pair, contact, policy, when) for pair in _judged(own)]
         spells = dict(contact.accounts)
         for account in accounts:
-            items += _through(account, _events(ledger, account), spells.get(account, ()), policy, when)
+            items += _through(account, list(events_of(ledger.log, account)), spells.get(account, ()), policy, when)
         return sorted(items, key=_place)
 
 
@@ -88,18 +88,6 @@ def _moment(told: Told) -> int:
 
 
 Pair = tuple[Recorded, Event]
-
-
-def _events(ledger: Ledger, ref: str) -> list[Pair]:
-    found = []
-    for recorded in ledger.log.read_subject(ref):
-        try:
-            event = decode(recorded.value)
-        except UnreadableEvent:
-            continue  # `doctor` reports it
-        if event.subject == ref:
-            found.append((recorded, event))
-    return found
 
 
 class _Judged(NamedTuple):

@@ -37,7 +37,7 @@ def secret_of(path: Path, is_new: bool) -> bytes:
                 f"the secret {path} is missing, and without it nobody in this ledger can be looked up; "
                 "restore it from a backup, or set PREFLEDGER_SECRET_FILE"
             )
-        _write_secret(path)
+        write_once(path, f"{new_secret().hex()}\n".encode("ascii"), "secret")
     try:
         secret = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
@@ -47,20 +47,23 @@ def secret_of(path: Path, is_new: bool) -> bytes:
     return secret
 
 
-def _write_secret(path: Path) -> None:
-    """Whole or not at all, and only one: of two processes that come at once the second takes the first's."""
+def write_once(path: Path, content: bytes, what: str) -> None:
+    """Writes what nobody else may read; `what` it is, in one word or two. Raises UnavailableError.
+
+    Whole or not at all, and only one: of two processes that come at once the second takes the first's.
+    """
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(new_secret().hex() + "\n")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(draft, path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UnavailableError(f"the secret {path} cannot be written: {reason}") from error
+        raise UnavailableError(f"the {what} {path} cannot be written: {reason}") from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -1,8 +1,7 @@
 """The checkpoints of a ledger that is open: where they lie, and the key that signs them."""
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,12 +13,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from consumers.bootstrap.embedded import open_log_alone
-from consumers.bootstrap.opening import make_folder
+from consumers.bootstrap.opening import make_folder, write_once
 from consumers.opened import Ledger
 from consumers.proofs.checkpoints import VERIFIER_KEY, Checkpoints
 from consumers.settings import Settings
 from ledger.adapters.file_tiles import FileTiles
-from ledger.errors import NotALedgerError, UnavailableError, WrongSecretError
+from ledger.errors import NotALedgerError, WrongSecretError
 from ledger.log import Log
 from ledger.notes import Signer, Verifier
 from schemas.encoding import UnreadableEvent, decode
@@ -107,7 +106,8 @@ def signing_key(path: Path, is_new: bool) -> Ed25519PrivateKey:
                 f"the signing key {path} is missing, and checkpoints were signed with it; restore it from a backup, or "
                 "set PREFLEDGER_SIGNING_KEY_FILE"
             )
-        _write_key(path)
+        make_folder(path.parent)
+        write_once(path, _new_key(), "signing key")
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:
@@ -117,20 +117,5 @@ def signing_key(path: Path, is_new: bool) -> Ed25519PrivateKey:
     return key
 
 
-def _write_key(path: Path) -> None:
-    """Whole or not at all, and only one: of two processes that come at once the second takes the first's."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    make_folder(path.parent)
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UnavailableError(f"the signing key {path} cannot be written: {reason}") from error
-    finally:
-        draft.unlink(missing_ok=True)
+def _new_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -73,10 +73,10 @@ def prepared(parts: Sequence[Fields]) -> tuple[Changes, Sequence[Fields]]:
             left.append(part)
         elif part["kind"] == "account":
             reference = bytes.fromhex(part["subject"])
-            encoded = payload.of_history(history.account([part]))
+            encoded = _alone(part)
             ready.accounts[reference] = ready.by_prefix[reference[:ACCOUNT_BYTES]] = encoded
         else:
-            ready.contacts[bytes.fromhex(part["subject"])] = payload.of_history(history.contact([part]))
+            ready.contacts[bytes.fromhex(part["subject"])] = _alone(part)
     return ready, left
 
 
@@ -107,11 +107,15 @@ def _changed(
     part: Fields, reference: bytes, table: str, new: dict[bytes, bytes], before: dict[bytes, bytes], base: Base
 ) -> bytes:
     if part.get("parts") == 1:
-        stands = history.account([part]) if table == "accounts" else history.contact([part])
-        return payload.of_history(stands)
+        return _alone(part)
     held = new.get(reference) or before.get(reference) or base.blob(table, reference)
     parts = payload.parts_of(held) if held is not None else None
     is_known = held is not None or (table == "general" and base.knows(reference))
     if parts is None and is_known and part["part"] != 0:
         raise OutrunError(f"part {part['part']} of a state came before the parts that it follows; load the copy again")
     return payload.of_parts((parts or {}) | {part["part"]: part})
+
+
+def _alone(part: Fields) -> bytes:
+    """What stands of a subject that has one part."""
+    return payload.of_history(history.account([part]) if part["kind"] == "account" else history.contact([part]))

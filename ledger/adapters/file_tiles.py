@@ -4,13 +4,13 @@ A file appears under its name whole. It survives a power cut once `settle` has r
 synced at once, because each waits for the disk and not for the processor.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from ledger.adapters.sqlite_file import sync
 from ledger.adapters.sqlite_speaking import speaking
 from ledger.adapters.turnstile import Turnstile
 
@@ -50,7 +50,7 @@ class FileTiles:
         folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(self.folder)}
         with speaking(self.folder, "tiles", "written"), ThreadPoolExecutor(SYNCING) as pool:
             for some in (paths, folders | {self.folder.parent}):
-                list(pool.map(_sync, some))
+                list(pool.map(sync, some))
 
     def remove_partial(self, name: str) -> None:
         """See the port."""
@@ -68,11 +68,3 @@ class FileTiles:
                 yield
         finally:
             turnstile.close()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -149,7 +149,7 @@ class SqliteFile:
                     # All pages in one step: between several, every commit of another process starts it again.
                     reader.backup(copy, pages=-1)
                 os.rename(part, target)
-                _sync_folder(target.parent)
+                sync(target.parent)
         finally:
             _remove(part)
 
@@ -236,7 +236,7 @@ def _make(path: Path, kind: Kind, prepare: Callable[[sqlite3.Connection], None] 
             db.execute("COMMIT")
             db.execute("PRAGMA journal_mode = WAL").fetchone()
         os.rename(part, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     finally:
         _remove(part)
 
@@ -262,9 +262,9 @@ def _remove(path: Path) -> None:
             os.unlink(f"{path}{suffix}")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Makes a file durable, or in a folder the names of its files."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
