@@ -26,6 +26,8 @@ __all__ = ["Options", "Rebuilt", "checked", "rebuild_tables", "run_worker"]
 
 PATIENCE_S = 30.0
 """How long the broker may be away at the start."""
+ENDING_S = 20.0
+"""How long the end may take: whoever asks for it usually kills after 30."""
 log = logging.getLogger("prefledger.worker")
 
 
@@ -87,7 +89,7 @@ async def _until_asked(worker: Worker, asked: asyncio.Event) -> None:
     log.info("ending" if asked.is_set() else "ending because of an error")
     reason = app.crash_reason
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(ENDING_S):
             await app.stop()
     for task in tasks:
         task.cancel()

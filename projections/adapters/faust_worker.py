@@ -53,6 +53,7 @@ def build(broker: Broker, partitions: int, options: Options | None = None, folde
         import faust
 
         from projections.adapters import (
+            faust_connection,
             faust_ownership,
             faust_partition,
             faust_producing,
@@ -60,6 +61,7 @@ def build(broker: Broker, partitions: int, options: Options | None = None, folde
             faust_store,
             faust_transport,
         )
+    faust_connection.register()
     faust_transport.register()
     faust_store.register()
     name = options.name or named(broker.topics)
@@ -97,7 +99,8 @@ async def rebuild(broker: Broker, ledger: str, topics: Topics, progress: Callabl
     Raises NotALedgerError where they are missing or hold something, UnavailableError.
     """
     with _without_arguments():
-        from projections.adapters import faust_producing, faust_rebuild, faust_security
+        from projections.adapters import faust_connection, faust_producing, faust_rebuild, faust_security
+    faust_connection.register()
     producing = faust_producing.Producing(named(topics), faust_security.options(broker))
     return await faust_rebuild.Rebuild(ledger, topics, producing).run(progress)
 

@@ -6,6 +6,7 @@ import sys
 import aiokafka
 import faust
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher as AiokafkaFetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
@@ -49,6 +50,8 @@ HOOKS = [
     (Store, "on_rebalance", ["self", "assigned", "revoked", "newly_assigned", "generation_id"]),
     (GroupCoordinator, "request_rejoin", ["self"]),
     (Assignment, "state_value", ["self", "tp"]),
+    (AIOKafkaConnection, "send", ["self", "request", "expect_response"]),
+    (AIOKafkaConnection, "_send_sasl_token", ["self", "payload", "expect_response"]),
 ]
 SAID = [
     (FaustConsumer.__init__, "self._read_offset = defaultdict"),
