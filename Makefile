@@ -30,6 +30,7 @@ check: $(STAMP)  ## format, lint, types, architecture, docs
 	$(BIN)/python -m schemas.generate --check
 	$(BIN)/python -m consumers.cli.reference --check
 	$(BIN)/python -m stack.compose --check
+	$(BIN)/python -m stack.asyncapi --check
 
 bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (about an hour)
 	@$(BIN)/python -m bench

@@ -96,3 +96,12 @@ class RejectedEntry(Said):
     key: str | None = None
     reason: str
     value: str | None = Field(None, description="As it was found, base64; absent where it is too large to be copied.")
+
+
+class Look(Said):
+    """Somebody looked at an identity or at a person's words. It stands among the identities, for auditors."""
+
+    at: Millis
+    ref: Ref
+    by: str
+    what: str

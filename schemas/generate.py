@@ -1,6 +1,8 @@
 """Writes `schemas/json/`: the shapes as JSON Schema (2020-12), for readers in other languages.
 
 `python -m schemas.generate` writes the files; with `--check` it writes nothing, and fails if one is not up to date.
+With `--publish`, at a release, it copies them to `schemas/published/`. All three refuse what readers of the last
+published ones could not read (`schemas/compatibility.py`).
 They describe what is stored: what is absent is left out there, never null, and fields unknown to them may come.
 """
 
@@ -11,16 +13,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 from schemas import distributed, states
+from schemas.compatibility import refusals
 from schemas.events import EVENT, EVENT_TYPES
 from schemas.policy import Policy
 
 FOLDER = Path(__file__).parent / "json"
+PUBLISHED = Path(__file__).parent / "published"
+"""As of the last release: what readers out there were written against."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ENTRIES = (
     states.StatementEntry, states.MoveEntry, states.CorrectionEntry, states.FollowUpEntry, states.FollowUpMoveEntry,
 )  # fmt: skip
 TRAVELLING = (
     distributed.Watermark, distributed.Receipt, distributed.LoggedDecision, distributed.RejectedEntry,
+    distributed.Look,
 )  # fmt: skip
 Schema = dict[str, Any]
 
@@ -85,21 +91,39 @@ def outdated(folder: Path = FOLDER) -> list[str]:
     return sorted(name for name in now.keys() | there.keys() if now.get(name) != there.get(name))
 
 
-def main(arguments: Sequence[str] = sys.argv[1:], folder: Path = FOLDER) -> int:
+def incompatible(made: dict[str, Schema], published: Path = PUBLISHED) -> list[str]:
+    """What readers of the published schemas could not read any more: file, place and reason of each."""
+    before = {path.name: json.loads(path.read_text("utf-8")) for path in sorted(published.glob("*.json"))}
+    gone = [f"{name}: was removed" for name in before if name not in made]
+    return gone + [f"{name}{why}" for name in before if name in made for why in refusals(before[name], made[name])]
+
+
+def main(arguments: Sequence[str] = sys.argv[1:], folder: Path = FOLDER, published: Path = PUBLISHED) -> int:
     """Writes, or with `--check` only looks; the exit code."""
+    made = schemas()
+    refused = incompatible(made, published)
+    for why in refused:
+        print(f"{why}; published schemas only grow (docs/decisions/0022)", file=sys.stderr)
+    if refused:
+        return 1
     differ = outdated(folder)
     if "--check" in arguments:
         for name in differ:
             print(f"{folder / name} is not what schemas/ says; run python -m schemas.generate", file=sys.stderr)
         return 1 if differ else 0
-    made = schemas()
+    _write(made, folder)
+    if "--publish" in arguments:
+        _write(made, published)
+    return 0
+
+
+def _write(made: dict[str, Schema], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    for name in differ:
+    for name in outdated(folder):
         if name in made:
             (folder / name).write_text(written(made[name]), "utf-8")
         else:
             (folder / name).unlink()
-    return 0
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from tests.histories import history
 from tests.ledger.door import ACCOUNT, NUMBER, POLICY, Door, correct, grant, link, operate, revoke
 from tests.projections.folding import view_of
 
-NAMES = [*EVENT_TYPES, "event", "state", "policy", "Watermark", "Receipt", "LoggedDecision", "RejectedEntry"]
+NAMES = [*EVENT_TYPES, "event", "state", "policy", "Watermark", "Receipt", "LoggedDecision", "RejectedEntry", "Look"]
 
 
 def schema(name: str) -> Draft202012Validator:
