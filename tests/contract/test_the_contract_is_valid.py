@@ -42,14 +42,12 @@ def test_asyncapis_own_parser_refuses_what_is_spoilt(judge: Judge) -> None:
         inner[path[-1]] = value
         return yaml.safe_dump(document)
 
-    example = [{"payload": {"partition": -1, "offset": 0, "recorded_at": 0}}]
     told = judge(
         documents=(
             spoilt(
                 "channels", "ledger", "messages", "PreferenceRevoked", "$ref", value="#/components/messages/Nothing"
             ),
             spoilt("operations", "write-ledger", "action", value="shout"),
-            spoilt("components", "messages", "by-number.Watermark", "examples", value=example),
             spoilt("components", "schemas", "Watermark", "type", value="watermark"),
         )
     )
