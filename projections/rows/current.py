@@ -1,0 +1,69 @@
+"""What holds now for a contact in a scope, over all levels: rows of `current_preferences`. Pure.
+
+The levels are those of the gate (`projections/levels.py`), asked about the scope itself: what covers it, counts.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from projections.history import NO_ACCOUNT, Account, Contact, Said, ScopeKey
+from projections.levels import NEVER, Level, OwnGrants, of_account, of_former_account, own
+from projections.membership import last_leaving, linked
+from projections.question import Question
+from projections.reference_data import Reference
+from projections.rows.flat import Row
+from projections.rows.intervals import EXPIRED, GRANTED, REVOKED, Finding, State, coverage, ends, finding
+
+STRENGTH: tuple[State, ...] = (REVOKED, GRANTED, EXPIRED)
+
+
+class AtLevel(NamedTuple):
+    """What one level says; `subject` is the contact, or the account whose level it is."""
+
+    name: str
+    subject: str
+    level: Level
+
+
+def current_rows(
+    subject: str, kind: str, contact: Contact, accounts: Mapping[str, Account], reference: Reference, at: int
+) -> Iterator[Row]:
+    """The rows of one contact as of a moment (milliseconds); `accounts`: those it was ever in."""
+    theirs = [accounts.get(name, NO_ACCOUNT).said for name, _ in contact.accounts]
+    every = [contact.said, *theirs]
+    scopes = {said.scope for some in every for said in some}
+    policy = reference.policy(at)
+    for scope in sorted(scopes):
+        question = Question(policy, at, coverage(scope), scope[1], scope[2])
+        decided = _decided(_levels(subject, contact, accounts, question))
+        if decided is not None:
+            by, (state, said, _) = decided
+            decides = (state, by.name, by.subject, said.event_id, said.at.occurred)
+            yield (subject, "/".join(scope), kind, *scope, *decides, _changes_at(every, scope, question))
+
+
+def _levels(subject: str, contact: Contact, accounts: Mapping[str, Account], question: Question) -> Iterator[AtLevel]:
+    """The contact's own level first, then one for each account that it is in or left, as the gate has them."""
+    at = question.at
+    void_until = max((moment for moment in contact.reassigned if moment <= at), default=NEVER)
+    mine = own(contact.said, void_until, question)
+    yield AtLevel("own", subject, mine)
+    grants = OwnGrants(mine.granted)
+    for name, spells in contact.accounts:
+        said = accounts.get(name, NO_ACCOUNT).said
+        if linked(spells, at):
+            yield AtLevel("account", name, of_account(said, spells, grants, question))
+        elif left := last_leaving(spells, at):
+            yield AtLevel("former", name, of_former_account(said, spells, left, grants, question))
+
+
+def _decided(levels: Iterator[AtLevel]) -> tuple[AtLevel, Finding] | None:
+    """The most restrictive wins: a no of any level, else a yes, else one that ran out; of equals the nearest."""
+    found = [(by, said) for by in levels if (said := finding(by.level)) is not None]
+    return min(found, key=lambda one: STRENGTH.index(one[1].state), default=None)
+
+
+def _changes_at(every: Sequence[Sequence[Said]], scope: ScopeKey, question: Question) -> int | None:
+    cover, at = coverage(scope), question.at
+    coming = [end for some in every for said in some if cover[said.scope] for end in ends(said, question.policy)]
+    return min((end for end in coming if end > at), default=None)

@@ -1,0 +1,179 @@
+"""What a subject itself had said of a scope, interval by interval: rows of `preference_history`. Pure.
+
+Whether a statement counts and stands at a moment is asked of the same fold that decides (`projections/levels.py`), once
+for each moment at which the answer may be another one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from projections.history import Said, ScopeKey
+from projections.levels import NEVER, Level, own
+from projections.question import Coverage, Question
+from projections.reference_data import Reference
+from projections.rows.flat import Row
+from schemas.policy import Policy
+from schemas.times import DAY
+
+State = str
+REVOKED, GRANTED, EXPIRED = "revoked", "granted", "expired"
+SCOPES: Final = 10_000
+
+
+class Interval(NamedTuple):
+    """A time in which one statement decided: from `start`, inclusive, to `end`, exclusive (None: it still does)."""
+
+    start: int
+    end: int | None
+    state: State
+    said: Said
+
+
+class Finding(NamedTuple):
+    """What a level says of a scope at a moment: the state, the statement that decides, all that say the same."""
+
+    state: State
+    said: Said
+    alike: Sequence[Said]
+
+
+def history_rows(
+    subject: str, kind: str, said: Sequence[Said], reassigned: Sequence[int], reference: Reference
+) -> Iterator[Row]:
+    """The rows of one subject, scope by scope."""
+    for scope in sorted({statement.scope for statement in said}):
+        reaching = covering(said, scope)
+        name = "/".join(scope)
+        for start, end, state, decides in intervals(reaching, reassigned, reference, scope):
+            recorded = decides.at.recorded
+            yield (subject, name, start, end, kind, *scope, state, "own", decides.event_id, recorded)
+
+
+def covering(said: Sequence[Said], scope: ScopeKey) -> Sequence[Said]:
+    """Those of the statements that cover a scope."""
+    cover = coverage(scope)
+    return [statement for statement in said if cover[statement.scope]]
+
+
+@lru_cache(SCOPES)
+def coverage(scope: ScopeKey) -> Coverage:
+    """Which scopes cover this one; few ever exist."""
+    return Coverage(*scope)
+
+
+def intervals(
+    reaching: Sequence[Said], reassigned: Sequence[int], reference: Reference, scope: ScopeKey
+) -> Iterator[Interval]:
+    """The intervals that statements which cover a scope make, oldest first."""
+    if len(reaching) == 1 and reaching[0].revokes and reaching[0].until is None:
+        yield Interval(reaching[0].at.occurred, None, REVOKED, reaching[0])  # nearly all that is ever said
+        return
+    sweep = _Sweep(reaching, reassigned, reference, scope)
+    open_since, now = 0, None
+    for at in sweep.moments():
+        found = sweep.at(at, now)
+        if now is not None and (found is None or found.said is not now.said):
+            yield Interval(open_since, at, now.state, now.said)
+        if found is not None and (now is None or found.said is not now.said):
+            open_since = at
+        now = found
+    if now is not None:
+        yield Interval(open_since, None, now.state, now.said)
+
+
+class _Sweep:
+    """Goes through the moments at which the answer may change, in order.
+
+    Where nothing can run out or become void, what was lifted stays lifted, and grants lift nothing that is said after
+    them: then only what stands is looked at again, so that ten thousand turns cost ten thousand looks.
+    """
+
+    def __init__(
+        self, reaching: Sequence[Said], reassigned: Sequence[int], reference: Reference, scope: ScopeKey
+    ) -> None:
+        self._reassigned = sorted(reassigned)
+        self._policies = _ageing(reference, reaching)
+        self._is_plain = not reassigned and not self._policies and all(said.until is None for said in reaching)
+        self._coming = sorted(reaching, key=lambda said: (said.at.occurred, said.at.offset), reverse=True)
+        self._reached: list[Said] = []
+        self._ask = _asker(reference, scope)
+
+    def moments(self) -> list[int]:
+        """Every one, in order."""
+        said = self._coming
+        first = said[-1].at.occurred if said else 0
+        turns = {one.at.occurred for one in said}
+        turns |= {one.until + 1 for one in said if one.until is not None}
+        turns |= {at for at in self._reassigned if at > first}
+        for policy in self._policies:
+            turns |= {max(policy.effective_from, first)}
+            turns |= {end + 1 for one in said if (end := _end_by_age(one, policy)) is not None}
+        return sorted(turns)
+
+    def at(self, at: int, before: Finding | None) -> Finding | None:
+        """What is to be said at a moment; `before`: what was said at the one before it."""
+        new = []
+        while self._coming and self._coming[-1].at.occurred <= at:
+            new.append(self._coming.pop())
+        self._reached += new
+        if self._is_plain and before is not None and _says_the_same(before.state, new):
+            return before
+        self._reached.sort(key=lambda said: said.at.offset)
+        void_until = max((moment for moment in self._reassigned if moment <= at), default=NEVER)
+        level = own(self._reached, void_until, self._ask(at))
+        if self._is_plain:
+            self._reached = [*level.revoked, *(() if level.revoked else level.granted[-1:])]
+        return _kept(finding(level), before)
+
+
+def finding(level: Level) -> Finding | None:
+    """What a level says: the no that stands longest, else the last yes, else the last that ran out."""
+    if level.revoked:
+        return Finding(REVOKED, min(level.revoked, key=_order), level.revoked)
+    if level.granted:
+        return Finding(GRANTED, max(level.granted, key=_order), level.granted)
+    if level.run_out:
+        return Finding(EXPIRED, max(level.run_out, key=_order), level.run_out)
+    return None
+
+
+def ends(said: Said, policy: Policy) -> Iterator[int]:
+    """The first moments at which a statement does not count any more: by its own end, by the age of its basis."""
+    if said.until is not None:
+        yield said.until + 1
+    by_age = _end_by_age(said, policy)
+    if by_age is not None:
+        yield by_age + 1
+
+
+def _order(said: Said) -> tuple[int, int, int]:
+    return said.at.occurred, said.at.partition, said.at.offset
+
+
+def _kept(found: Finding | None, before: Finding | None) -> Finding | None:
+    """While what decided goes on saying so, it goes on deciding."""
+    if found is None or before is None or found.state != before.state or before.said not in found.alike:
+        return found
+    return found._replace(said=before.said)
+
+
+def _says_the_same(state: State, new: Sequence[Said]) -> bool:
+    return all(said.revokes is (state == REVOKED) for said in new)
+
+
+def _end_by_age(said: Said, policy: Policy) -> int | None:
+    days = policy.max_age_days.get(said.basis) if said.basis else None  # type: ignore[call-overload]
+    return None if days is None else int(said.at.occurred + days * DAY)
+
+
+def _ageing(reference: Reference, reaching: Sequence[Said]) -> list[Policy]:
+    """All policies, where one of them makes some of these statements run out by their age."""
+    bases = {said.basis for said in reaching if said.basis}
+    policies = reference.policies
+    return policies if any(bases.intersection(policy.max_age_days) for policy in policies) else []
+
+
+def _asker(reference: Reference, scope: ScopeKey) -> Callable[[int], Question]:
+    _brand, channel, purpose = scope
+    return lambda at: Question(reference.policy(at), at, coverage(scope), channel, purpose)
