@@ -50,6 +50,7 @@ def run(scale: float) -> dict[str, object]:
         begun = time.perf_counter()
         halves = [_in_process("fill", kafka.address, numbers, half) for half in range(2)]
         assert [half.wait() for half in halves] == [0, 0]
+        close(broker)
         figures: dict[str, object] = {"numbers": numbers, "writing the tables, s": time.perf_counter() - begun}
         for phase in ("topics", "snapshot", "busy"):
             done = _in_process(phase, kafka.address, numbers, folder, output=True)
@@ -76,7 +77,7 @@ def _make_topics(broker: Broker) -> None:
 
 
 def fill(broker: Broker, numbers: int, half: int) -> None:
-    """Half of the states, and after the second half the watermarks."""
+    """Half of the states."""
     writing = producer(broker, 120, linger_ms=20, acks=1, enable_idempotence=False)
     tables = broker.topics.tables
     for place, (key, value) in enumerate(islice(parts(numbers), half, None, 2)):
@@ -88,13 +89,13 @@ def fill(broker: Broker, numbers: int, half: int) -> None:
         writing.send(tables[TABLE_OF[kind]], value, key.encode(), partition=partition_of(key, PARTITIONS))
         if place % 20_000 == 19_999:
             writing.flush(120)
-    if half:
-        _open(broker, writing)
     writing.flush(120)
     writing.close()
 
 
-def _open(broker: Broker, writing: Client) -> None:
+def close(broker: Broker) -> None:
+    """What the ledger says of itself, and the watermarks that belong to all the states."""
+    writing = producer(broker)
     entry = {"type": "LedgerOpened", "ledger_id": "0199a0a8-3c00-7000-8000-000000000001",
              "secret_fingerprint": REFERENCES.fingerprint, "partitions": PARTITIONS}  # fmt: skip
     state = {"kind": "operator", "subject": OPERATOR_LEDGER, "part": 0, "parts": 1, "partition": 0, "offset": 0}
@@ -102,9 +103,10 @@ def _open(broker: Broker, writing: Client) -> None:
         broker.topics.table("reference"), orjson.dumps(state | {"entries": [entry]}), OPERATOR_LEDGER.encode(),
         partition=partition_of(OPERATOR_LEDGER, PARTITIONS),
     )  # fmt: skip
-    time.sleep(2)  # the other half ends meanwhile, or a little later: its states are taken as they come
     for partition in range(PARTITIONS):
         _mark(broker, writing, partition, 0)
+    writing.flush(120)
+    writing.close()
 
 
 def _mark(broker: Broker, writing: Client, partition: int, number: int) -> None:
