@@ -31,6 +31,7 @@ check: $(STAMP)  ## format, lint, types, architecture, docs
 	$(BIN)/python -m consumers.cli.reference --check
 	$(BIN)/python -m stack.compose --check
 	$(BIN)/python -m stack.asyncapi --check
+	$(BIN)/python -m projections.adapters.dictionary --check
 
 bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (about an hour)
 	@$(BIN)/python -m bench

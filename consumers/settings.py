@@ -21,7 +21,8 @@ class Settings(BaseSettings):
         "", description="sqlite:///PATH (by default ledger.db in the data folder) or kafka://HOST:PORT[,HOST:PORT]."
     )
     database_url: str = Field(
-        "", description="SQLAlchemy URL of the projections; by default a file in the data folder."
+        "",
+        description="URL of the read models, sqlite:///PATH or postgresql://…; by default a file in the data folder.",
     )
     secret_file: Path = Field(Path(), description="The secret behind references; by default in the data folder.")
     signing_key_file: Path = Field(Path(), description="The key that signs checkpoints; by default beside the secret.")
@@ -65,7 +66,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fill(self) -> Self:
         self.ledger_url = self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}"
-        self.database_url = self.database_url or f"sqlite:///{self._beside('projections.db')}"
+        self.database_url = self.database_url or f"sqlite:///{self._beside('read_models.db')}"
         if self.secret_file == Path():
             self.secret_file = self.home / "secret"
         if self.signing_key_file == Path():
@@ -110,6 +111,11 @@ class Settings(BaseSettings):
     def decisions_path(self) -> Path:
         """The file of the decisions on real sends, beside the ledger's."""
         return self.ledger_path.with_name("decisions.db")
+
+    @property
+    def projections_url(self) -> str:
+        """Where the states that audits and the gate's copy are made from are kept: a file of this machine."""
+        return f"sqlite:///{self._beside('projections.db')}"
 
     @property
     def replica_path(self) -> Path:

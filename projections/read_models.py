@@ -96,8 +96,12 @@ class Turn(Protocol):
         """For each account that is opted out at a moment: in which scopes, and since when."""
         ...
 
-    def members_alike(self, accounts: Collection[str] | None) -> Iterator[tuple[str, list[Alike]]]:
-        """For each of the accounts (None: for all) that has members now: its members, those of like rows together."""
+    def all_accounts(self) -> set[str]:
+        """Every account that has a row."""
+        ...
+
+    def members_alike(self, accounts: Collection[str]) -> Iterator[tuple[str, list[Alike]]]:
+        """For each of the accounts that has members now: its members, those of like rows together."""
         ...
 
 

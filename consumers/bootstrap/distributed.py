@@ -99,7 +99,7 @@ def _assembled(settings: Settings, broker: Broker, there: dict[str, Described], 
         open_objects = stack.pop_all()
 
     def open_store() -> Store:
-        store = SqlView(settings.database_url)
+        store = SqlView(settings.projections_url)
         open_objects.callback(store.close)
         return store
 

@@ -40,7 +40,7 @@ def open_embedded(settings: Settings, even_if_moved: bool = False) -> Ledger:
     def open_store() -> Store:
         from projections.adapters.sql_view import SqlView  # half of the time that a command takes to start
 
-        store = SqlView(settings.database_url)
+        store = SqlView(settings.projections_url)
         closing.callback(store.close)
         return store
 

@@ -25,6 +25,7 @@ from consumers.cli import (
     operator,
     privacy,
     procedures,
+    projector,
     proofs,
     questions,
     replay,
@@ -67,6 +68,7 @@ for group in (
     topics,
     worker,
     gateway,
+    projector,
 ):
     group.add_to(app)
 

@@ -73,13 +73,18 @@ def intervals(
     open_since, now = 0, None
     for at in sweep.moments():
         found = sweep.at(at, now)
-        if now is not None and (found is None or found.said is not now.said):
-            yield Interval(open_since, at, now.state, now.said)
-        if found is not None and (now is None or found.said is not now.said):
+        if _differs(found, now):
+            if now is not None:
+                yield Interval(open_since, at, now.state, now.said)
             open_since = at
         now = found
     if now is not None:
         yield Interval(open_since, None, now.state, now.said)
+
+
+def _differs(found: Finding | None, now: Finding | None) -> bool:
+    """Whether another interval begins; a yes that ran out may count again when another policy comes into force."""
+    return found is not now and (found is None or now is None or found[:2] != now[:2])
 
 
 class _Sweep:

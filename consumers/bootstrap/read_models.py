@@ -1,0 +1,109 @@
+"""The read models' database, and the process that keeps it current."""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from threading import Event
+from typing import NamedTuple
+
+from consumers.bootstrap.embedded import open_log_alone
+from consumers.projector.following import Lag, Projector, Telling, log, quiet, waiting
+from consumers.settings import Settings
+from ledger.errors import UnavailableError
+from ledger.log import Log
+from ledger.record import system_clock
+from projections.adapters.read_model_versions import Upgraded, check, upgrade
+from projections.adapters.sql_read_models import SqlReadModels
+from projections.read_models import Place
+
+TELL_EVERY_S = 10.0
+PATIENCE_S = 1.0
+
+
+def upgrade_database(settings: Settings) -> Upgraded:
+    """Brings the tables to the newest revision. Raises OtherVersionError, NoRightsError, UnavailableError."""
+    return upgrade(settings.database_url)
+
+
+@contextmanager
+def open_read_models(settings: Settings) -> Iterator[SqlReadModels]:
+    """The read models, once their tables are of this version; a SQLite file of an older one is upgraded by the way.
+
+    Raises OtherVersionError, NoRightsError, UnavailableError.
+    """
+    if settings.database_url.startswith("sqlite"):
+        upgrade(settings.database_url)
+    check(settings.database_url)
+    with closing(SqlReadModels(settings.database_url)) as models:
+        yield models
+
+
+@contextmanager
+def open_ledger_log(settings: Settings) -> Iterator[Log]:
+    """The log without its secret: rows are by reference only. Raises NotALedgerError, UnavailableError."""
+    if settings.distributed:
+        from consumers.bootstrap.distributed import open_log
+
+        with closing(open_log(settings)) as topic:
+            yield topic
+        return
+    with closing(open_log_alone(settings.ledger_path)) as file:
+        yield file
+
+
+def project_once(settings: Settings, tell: Telling = quiet) -> int:
+    """Brings the read models up to the end of the ledger; answers how many events that were."""
+    with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
+        return Projector(ledger, models, tell).once()
+
+
+def run_projector(settings: Settings) -> None:
+    """Follows the ledger until SIGTERM or SIGINT; waits for a database or a log that is away."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    log.setLevel(logging.INFO)
+    asked = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    while not asked.is_set():
+        try:
+            with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
+                log.info("following the ledger")
+                Projector(ledger, models, Teller()).follow(asked)
+        except UnavailableError as error:
+            log.warning("%s; trying again", error)
+            asked.wait(PATIENCE_S)
+    log.info("ended; everything that was applied is committed")
+
+
+class Teller:
+    """Says now and then how it goes."""
+
+    def __init__(self) -> None:
+        self._events, self._told_at, self._longest = 0, time.monotonic(), 0
+
+    def __call__(self, events: int, lag: Lag) -> None:
+        """Of every turn it is told; what it says is of all since it said something last."""
+        self._events += events
+        self._longest = max(self._longest, lag.ms)
+        if time.monotonic() - self._told_at >= TELL_EVERY_S:
+            log.info(
+                "%s events applied, none later than %.1f s; %s", self._events, self._longest / 1000, lag.in_words()
+            )
+            self._events, self._told_at, self._longest = 0, time.monotonic(), 0
+
+
+class Standing(NamedTuple):
+    """Where the rows are, and how far that is behind the ledger."""
+
+    places: dict[int, Place]
+    lag: Lag
+
+
+def look_at_lag(settings: Settings) -> Standing:
+    """How far the rows are behind the ledger now. Raises OtherVersionError, UnavailableError."""
+    with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
+        places = models.positions()
+        return Standing(places, waiting(ledger, places, system_clock()))

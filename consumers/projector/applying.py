@@ -1,0 +1,191 @@
+"""One turn of the projector: events are folded, and the rows of whom they touch are made anew, with the positions.
+
+A crash before its end leaves what was there before, one after it leaves all of it: nothing is lost and nothing doubled.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from ledger.log import Recorded
+from projections import history
+from projections.catch_up import events_in
+from projections.fold import Part, fold, key_of, to_fields
+from projections.history import Account
+from projections.read_models import Place, ReadModels, Turn, chunked
+from projections.reference_data import Reference
+from projections.rows.coverage import coverage_rows
+from projections.rows.flat import Row, clean, event_row
+from projections.rows.made import CONTACTS, Rows, add_current_rows, add_own_rows, named_accounts
+from projections.statement import Fields
+from projections.view import Rejected
+from schemas.events import OPERATOR_POLICY, OPERATOR_SENDERS
+
+AT_ONCE: Final = 5_000
+"""For how many subjects rows are made between two writes; bounds memory where an account has very many members."""
+RULES: Final = "rules"
+"""The mark of the rules of policy by which the rows were made."""
+OWN: Final = ("preference_history", "account_numbers", "follow_ups")
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a batch is about: the states as they are after it, and when an account was first heard of in it."""
+
+    states: dict[str, list[Part]] = field(default_factory=dict)
+    heard: dict[str, int] = field(default_factory=dict)
+
+    def of(self, kinds: Sequence[str]) -> set[str]:
+        """The subjects of some kinds."""
+        return {name for name, parts in self.states.items() if parts and parts[0].kind in kinds}
+
+
+def apply(
+    models: ReadModels, batch: Sequence[Recorded], seen: Mapping[int, Place], reached: Mapping[int, Place], now: int
+) -> bool:
+    """Folds a batch, which goes on where `seen` ends, and notes the places that it reached.
+
+    Does nothing and answers False where another process has moved the positions meanwhile. `now`: milliseconds.
+    """
+    with models.turn() as turn:
+        if turn.positions() != dict(seen):
+            return False
+        touched = fold_in(turn, batch)
+        at = max([now, *(place.recorded_at for place in reached.values())])
+        remake(turn, touched, at)
+        turn.put_positions(reached)
+    return True
+
+
+def fold_in(turn: Turn, batch: Sequence[Recorded]) -> Touched:
+    """Folds a batch into the states and adds its events; what follows from the states is left to be made."""
+    touched = Touched(turn.states_of({recorded.key for recorded in batch}))
+    changed: dict[str, Part] = {}
+    events: list[Row] = []
+    rejected: list[Rejected] = []
+    for recorded, event in events_in(batch, rejected):
+        parts = touched.states.setdefault(event["subject"], [])
+        for part in fold(parts[0], parts[-1], recorded, event) if parts else fold(None, None, recorded, event):
+            parts[part.part : part.part + 1] = [part]
+            changed[key_of(part)] = part
+        events.append(event_row(recorded, event))
+        _hear(touched.heard, event, recorded.recorded_at)
+    turn.put_states(changed)
+    turn.add("events", events)
+    turn.add("rejected", [(*one.position, clean(one.reason)) for one in rejected])
+    return touched
+
+
+def _hear(heard: dict[str, int], event: Fields, at: int) -> None:
+    account = event["subject"] if event["kind"] == "account" else event.get("account")
+    if account is not None:
+        heard[account] = min(at, heard.get(account, at))
+
+
+def remake(turn: Turn, touched: Touched, at: int) -> None:
+    """Makes the rows of touched subjects anew, and of all whose preference follows from theirs."""
+    reference = reference_of(turn)
+    if rules_changed(turn, reference, at):
+        remake_all(turn, reference, at)
+        recount(turn, None, touched.heard, at)
+        return
+    contacts = touched.of(CONTACTS)
+    affected = contacts | turn.members_of(touched.of(("account",))) | turn.due(at)
+    accounts = turn.accounts_of(affected) | touched.heard.keys()  # also those that a correction takes a contact out of
+    _remake_own(turn, touched.states, reference)
+    for some in chunked(affected, AT_ONCE):
+        known = {name: touched.states[name] for name in some if name in touched.states}
+        known |= turn.states_of([name for name in some if name not in known])
+        turn.remove("current_preferences", "subject", some)
+        with _written(turn) as rows:
+            _add_current(turn, rows, known, reference, at)
+    recount(turn, accounts | turn.accounts_of(contacts), touched.heard, at)
+
+
+def reference_of(turn: Turn) -> Reference:
+    """The policies and senders as they are folded now."""
+    states = turn.states_of((OPERATOR_POLICY, OPERATOR_SENDERS))
+    return Reference({name: [to_fields(part) for part in parts] for name, parts in states.items()})
+
+
+def rules_changed(turn: Turn, reference: Reference, at: int) -> bool:
+    """Whether rows follow other rules of policy than when they were made; notes the ones in force at a moment."""
+    policy = reference.policy(at)
+    ages = [(one.effective_from, one.max_age_days) for one in reference.policies if one.max_age_days]
+    rules = orjson.dumps([policy.number_lifts_account, policy.grants_reach_later_links, policy.max_age_days, ages])
+    if turn.mark(RULES) == rules.decode():
+        return False
+    turn.put_mark(RULES, rules.decode())
+    return True
+
+
+def remake_all(turn: Turn, reference: Reference, at: int) -> None:
+    """Makes the rows of every subject from the states, but for the counts of accounts."""
+    for table in (*OWN, "current_preferences", "senders"):
+        turn.clear(table)
+    last = ""
+    while subjects := turn.subjects_after(last, AT_ONCE):
+        last = subjects[-1]
+        states = turn.states_of(subjects)
+        contacts = {name: parts for name, parts in states.items() if parts[0].kind in CONTACTS}
+        with _written(turn) as rows:
+            for parts in states.values():
+                add_own_rows(rows, _fields(parts), reference)
+            _add_current(turn, rows, contacts, reference, at)
+
+
+def _remake_own(turn: Turn, states: Mapping[str, list[Part]], reference: Reference) -> None:
+    for table in OWN:
+        turn.remove(table, "subject", states.keys())
+    if OPERATOR_SENDERS in states:
+        turn.clear("senders")
+    with _written(turn) as rows:
+        for parts in states.values():
+            if parts:
+                add_own_rows(rows, _fields(parts), reference)
+
+
+def _add_current(turn: Turn, rows: Rows, states: Mapping[str, list[Part]], reference: Reference, at: int) -> None:
+    contacts = [_fields(parts) for parts in states.values()]
+    named: set[str] = set().union(*map(named_accounts, contacts))
+    accounts: dict[str, Account] = {
+        name: history.account(_fields(parts)) for name, parts in turn.states_of(named).items()
+    }
+    add_current_rows(rows, contacts, accounts, reference, at)
+
+
+def recount(turn: Turn, accounts: set[str] | None, heard: Mapping[str, int], at: int) -> None:
+    """Counts the members of accounts (None: of all) anew, and how far their opt-outs reach."""
+    names = turn.all_accounts() | heard.keys() if accounts is None else accounts
+    first = turn.heard_of(names)
+    numbers = dict.fromkeys(names, 0)
+    since = turn.opted_out(names, at)
+    coverage: list[Row] = []
+    for account, groups in turn.members_alike(names):
+        numbers[account] = sum(group.members for group in groups)
+        coverage += coverage_rows(account, since.get(account, {}), groups)
+    turn.remove("accounts", "subject", names)
+    turn.remove("account_coverage", "account", names)
+    turn.add("accounts", [(name, _earlier(name, first, heard), numbers[name]) for name in sorted(names)])
+    turn.add("account_coverage", coverage)
+
+
+def _earlier(account: str, *times: Mapping[str, int]) -> int:
+    return min(known[account] for known in times if account in known)
+
+
+@contextmanager
+def _written(turn: Turn) -> Iterator[Rows]:
+    """Rows to be added to, which are written at the end."""
+    rows: Rows = defaultdict(list)
+    yield rows
+    for table, made in rows.items():
+        turn.add(table, made)
+
+
+def _fields(parts: Sequence[Part]) -> list[Fields]:
+    return [to_fields(part) for part in parts]

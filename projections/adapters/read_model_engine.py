@@ -1,0 +1,88 @@
+"""How the database of the read models is reached, SQLite or PostgreSQL, and what its errors mean."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+import sqlalchemy as sa
+
+from ledger.errors import NoRoomError, NotALedgerError, UnavailableError
+from projections.read_models import NoRightsError, OtherVersionError
+from schemas.errors import InputError
+
+LIVE: Final = "read_models"
+"""The schema of the tables that are read, where a database has schemas."""
+CONNECT_S: Final = 10
+POSTGRES: Final = ("postgresql", "postgres")
+NO_ROOM: Final = ("53100",)
+NO_RIGHTS: Final = ("42501", "28000", "28P01")
+NO_TABLES: Final = ("42P01", "3F000", "42703")
+
+
+def database_url(url: str) -> sa.URL:
+    """The URL with its driver. Raises InputError for what is no URL, or of another kind of database."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise InputError(
+            "PREFLEDGER_DATABASE_URL is no URL: write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
+        ) from None
+    kind = parsed.drivername.partition("+")[0]
+    if kind in POSTGRES:
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind == "sqlite" and parsed.database:
+        return parsed
+    raise InputError(f"PREFLEDGER_DATABASE_URL names a database of the kind {kind!r}: it must be sqlite or postgresql")
+
+
+def engine_of(url: str, schema: str = LIVE) -> sa.Engine:
+    """An engine whose connections find the tables of one set; the same statements are for any of them."""
+    parsed = database_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(parsed, connect_args={"timeout": 60})
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    options = {"options": f"-c search_path={schema} -c timezone=UTC", "connect_timeout": CONNECT_S}
+    return sa.create_engine(
+        parsed, connect_args=options | {"application_name": "prefledger"}, pool_pre_ping=True, pool_size=2
+    )
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says so
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # rows can be made again from the ledger: none need survive a power cut
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def explained(engine: sa.Engine) -> Iterator[None]:
+    """Says in our own words what went wrong. Raises UnavailableError, NoRoomError, OtherVersionError, NoRightsError."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
+        raise _in_our_words(engine.url, cause) from error
+
+
+def _in_our_words(url: sa.URL, cause: BaseException) -> Exception:
+    where = f"the read models in {url.render_as_string(hide_password=True)}"
+    said = " ".join(str(cause).split()) or type(cause).__name__
+    state = getattr(cause, "sqlstate", None) or ""
+    if state in NO_ROOM or "disk is full" in said or "disk I/O" in said:
+        return NoRoomError(f"there is no room to write {where}; make room and repeat")
+    if state in NO_RIGHTS or "password authentication failed" in said or "permission denied" in said:
+        return NoRightsError(f"{where} may not be used by this role ({said}); grant it the rights, or use another")
+    if state in NO_TABLES or "no such table" in said or "no such column" in said:
+        return OtherVersionError(f"{where} have no tables of this version; run prefledger db upgrade")
+    if "not a database" in said or "malformed" in said:
+        return NotALedgerError(f"{where} are no database; remove the file, and they are made anew")
+    return UnavailableError(f"{where} cannot be reached or written ({said}); repeat once they can")

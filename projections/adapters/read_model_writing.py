@@ -1,0 +1,53 @@
+"""The two ways of writing many rows and of naming many keys: COPY and arrays on PostgreSQL, JSON lists on SQLite."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from projections.rows.flat import Row
+
+
+def is_postgres(connection: sa.Connection) -> bool:
+    """Which of the two it is."""
+    return connection.dialect.name == "postgresql"
+
+
+def among(connection: sa.Connection, column: sa.Column[Any], values: Collection[str]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of any number of values, which go in as one."""
+    if is_postgres(connection):
+        return column == sa.any_(sa.literal(list(values), postgresql.ARRAY(sa.Text)))
+    listed = sa.func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
+
+
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    """Adds rows, in the order of the table's columns."""
+    if not rows:
+        return
+    if is_postgres(connection):
+        _copy(connection, table, rows)
+        return
+    marks = ", ".join("?" * len(table.columns))
+    connection.exec_driver_sql(f"INSERT INTO {_named(connection, table)} VALUES ({marks})", list(rows))  # noqa: S608
+
+
+def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise TypeError("a connection that is in use has a driver's")
+    statement = f"COPY {_named(connection, table)} ({_columns(connection, table)}) FROM STDIN"
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _named(connection: sa.Connection, table: sa.Table) -> str:
+    return connection.dialect.identifier_preparer.format_table(table)
+
+
+def _columns(connection: sa.Connection, table: sa.Table) -> str:
+    quote = connection.dialect.identifier_preparer.format_column
+    return ", ".join(quote(column) for column in table.columns)

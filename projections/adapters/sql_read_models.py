@@ -1,0 +1,180 @@
+"""Read models in a database at a SQLAlchemy URL: the port `projections.read_models.ReadModels`."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
+
+import sqlalchemy as sa
+
+from projections.adapters.read_model_engine import LIVE, engine_of, explained
+from projections.adapters.read_model_writing import among, insert, is_postgres
+from projections.adapters.read_models import (
+    ACCOUNT_NUMBERS,
+    ACCOUNTS,
+    CURRENT_PREFERENCES,
+    MARKS,
+    POSITIONS,
+    PREFERENCE_HISTORY,
+    READ_MODELS,
+    STATES,
+)
+from projections.fold import Part, from_bytes, to_bytes
+from projections.read_models import Place
+from projections.rows.coverage import Alike
+from projections.rows.flat import Row
+from projections.rows.intervals import REVOKED
+from schemas.states import part_key
+
+
+class SqlReadModels:
+    """The tables of one set. Raises as the port says."""
+
+    def __init__(self, url: str, schema: str = LIVE) -> None:
+        """Reaches for nothing yet. Raises InputError."""
+        self._engine = engine_of(url, schema)
+        self._writing = self._engine.execution_options(writes=True)
+
+    @contextmanager
+    def turn(self) -> Iterator["SqlTurn"]:
+        """One transaction, once it is its turn."""
+        with explained(self._engine), self._writing.begin() as connection:
+            if is_postgres(connection):  # readers do not ask for this lock; SQLite has taken its own at BEGIN
+                connection.execute(sa.text("LOCK TABLE positions IN EXCLUSIVE MODE"))
+            yield SqlTurn(connection)
+
+    def positions(self) -> dict[int, Place]:
+        """Up to where readers see each partition."""
+        with explained(self._engine), self._engine.connect() as connection:
+            return SqlTurn(connection).positions()
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._engine.dispose()
+
+
+class SqlTurn:
+    """The port `projections.read_models.Turn` on a connection that is in a transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def positions(self) -> dict[int, Place]:
+        """Up to where the rows have each partition."""
+        return {row[0]: Place(*row[1:]) for row in self._connection.execute(sa.select(POSITIONS))}
+
+    def put_positions(self, places: Mapping[int, Place]) -> None:
+        """Notes how far some partitions are."""
+        for partition in places:
+            self._connection.execute(sa.delete(POSITIONS).where(POSITIONS.c.partition == partition))
+        insert(self._connection, POSITIONS, [(partition, *place) for partition, place in places.items()])
+
+    def mark(self, name: str) -> str | None:
+        """What was noted under a name."""
+        found: str | None = self._connection.execute(sa.select(MARKS.c.value).where(MARKS.c.name == name)).scalar()
+        return found
+
+    def put_mark(self, name: str, value: str) -> None:
+        """Notes something for a later turn."""
+        self.remove("marks", "name", [name])
+        insert(self._connection, MARKS, [(name, value)])
+
+    def states_of(self, subjects: Collection[str]) -> dict[str, list[Part]]:
+        """All parts, in order, of each subject that has a state."""
+        firsts = self._parts(subjects)
+        later = [part_key(part.subject, number) for part in firsts for number in range(1, part.parts or 1)]
+        found: dict[str, list[Part]] = {part.subject: [part] for part in firsts}
+        for part in sorted(self._parts(later), key=lambda part: part.part):
+            found[part.subject].append(part)
+        return found
+
+    def _parts(self, keys: Collection[str]) -> list[Part]:
+        if not keys:
+            return []
+        query = sa.select(STATES.c.value).where(among(self._connection, STATES.c.key, keys))
+        return [from_bytes(bytes(value)) for value in self._connection.execute(query).scalars()]
+
+    def subjects_after(self, last: str, many: int) -> list[str]:
+        """The next so many subjects that have a state, in the order of their references."""
+        first_parts = STATES.c.key.not_like("%#%")
+        query = sa.select(STATES.c.key).where(STATES.c.key > last, first_parts).order_by(STATES.c.key).limit(many)
+        return list(self._connection.execute(query).scalars())
+
+    def put_states(self, parts: Mapping[str, Part]) -> None:
+        """Stores parts by key, in place of what is there."""
+        self.remove("states", "key", parts.keys())
+        insert(self._connection, STATES, [(key, to_bytes(parts[key])) for key in sorted(parts)])
+
+    def add(self, table: str, rows: Sequence[Row]) -> None:
+        """Adds rows, in the order of the table's columns."""
+        insert(self._connection, READ_MODELS.tables[table], rows)
+
+    def remove(self, table: str, column: str, values: Collection[str]) -> None:
+        """Removes the rows that have one of the values in a column."""
+        if values:
+            gone = READ_MODELS.tables[table]
+            self._connection.execute(sa.delete(gone).where(among(self._connection, gone.c[column], values)))
+
+    def clear(self, table: str) -> None:
+        """Removes all rows of a table."""
+        self._connection.execute(sa.delete(READ_MODELS.tables[table]))
+
+    def members_of(self, accounts: Collection[str]) -> set[str]:
+        """The contacts that were ever in one of the accounts, by the rows."""
+        return self._distinct(ACCOUNT_NUMBERS.c.subject, ACCOUNT_NUMBERS.c.account, accounts)
+
+    def accounts_of(self, contacts: Collection[str]) -> set[str]:
+        """The accounts that one of the contacts was ever in, by the rows."""
+        return self._distinct(ACCOUNT_NUMBERS.c.account, ACCOUNT_NUMBERS.c.subject, contacts)
+
+    def _distinct(self, wanted: sa.Column[str], known: sa.Column[str], values: Collection[str]) -> set[str]:
+        if not values:
+            return set()
+        query = sa.select(wanted).distinct().where(among(self._connection, known, values))
+        return set(self._connection.execute(query).scalars())
+
+    def due(self, at: int) -> set[str]:
+        """The contacts whose current preference may have changed by itself up to a moment."""
+        changing = CURRENT_PREFERENCES.c
+        query = sa.select(changing.subject).distinct().where(changing.changes_at <= at)
+        return set(self._connection.execute(query).scalars())
+
+    def all_accounts(self) -> set[str]:
+        """Every account that has a row."""
+        return set(self._connection.execute(sa.select(ACCOUNTS.c.subject)).scalars())
+
+    def heard_of(self, accounts: Collection[str]) -> dict[str, int]:
+        """When the ledger first heard of each of the accounts that have a row."""
+        known = ACCOUNTS.c
+        query = sa.select(known.subject, known.first_recorded_at)
+        rows = self._connection.execute(query.where(among(self._connection, known.subject, accounts)))
+        return {row.subject: row.first_recorded_at for row in rows}
+
+    def opted_out(self, accounts: Collection[str], at: int) -> dict[str, dict[str, int]]:
+        """For each account that is opted out at a moment: in which scopes, and since when."""
+        said = PREFERENCE_HISTORY.c
+        query = sa.select(said.subject, said.scope, said.valid_from).where(
+            among(self._connection, said.subject, accounts),
+            said.state == REVOKED, said.valid_from <= at, sa.or_(said.valid_to.is_(None), said.valid_to > at),
+        )  # fmt: skip
+        found: dict[str, dict[str, int]] = {}
+        for account, scope, since in self._connection.execute(query):
+            found.setdefault(account, {})[scope] = since
+        return found
+
+    def members_alike(self, accounts: Collection[str]) -> Iterator[tuple[str, list[Alike]]]:
+        """For each of the accounts that has members now: its members, those of like rows together."""
+        member, holds = ACCOUNT_NUMBERS.c, CURRENT_PREFERENCES.c
+        query = (
+            sa.select(member.account, member.subject, holds.scope, holds.state)
+            .select_from(sa.outerjoin(ACCOUNT_NUMBERS, CURRENT_PREFERENCES, member.subject == holds.subject))
+            .where(member.left_at.is_(None), among(self._connection, member.account, accounts))
+            .order_by(member.account, member.subject, holds.scope)
+        )
+        for account, rows in groupby(self._connection.execute(query), key=itemgetter(0)):
+            counted = Counter(
+                tuple((scope, state) for _account, _subject, scope, state in some if scope is not None)
+                for _, some in groupby(rows, key=itemgetter(1))
+            )
+            yield account, [Alike(held, members) for held, members in counted.items()]

