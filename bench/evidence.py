@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.events import real
 from consumers.proofs.checkpoints import Checkpoints
+from consumers.proofs.hashers import Hashers
 from consumers.proofs.verify import Verification
 from ledger.adapters.file_tiles import FileTiles
 from ledger.adapters.sqlite_log import SqliteLog
@@ -32,14 +34,15 @@ ORIGIN = "bench/ledger"
 def run(scale: float) -> dict[str, object]:
     """Figures by name. At scale 1: ten million events of about 515 bytes, of which the last 100,000 are new."""
     with tempfile.TemporaryDirectory(prefix="prefledger-bench-") as folder:
-        log = SqliteLog(Path(folder) / "ledger.db")
+        path = Path(folder) / "ledger.db"
+        log = SqliteLog(path)
         try:
-            return _measured(log, Path(folder) / "tlog", max(2 * NEW, int(EVENTS * scale)))
+            return _measured(log, path, Path(folder) / "tlog", max(2 * NEW, int(EVENTS * scale)))
         finally:
             log.close()
 
 
-def _measured(log: SqliteLog, tiles: Path, events: int) -> dict[str, object]:
+def _measured(log: SqliteLog, path: Path, tiles: Path, events: int) -> dict[str, object]:
     signer = Signer(ORIGIN, Ed25519PrivateKey.generate())
     checkpoints = Checkpoints(log, FileTiles(tiles), ORIGIN, 0, signer.verifier, lambda: signer)
     ids = _filled(log, events - NEW, 1)
@@ -47,17 +50,21 @@ def _measured(log: SqliteLog, tiles: Path, events: int) -> dict[str, object]:
     ids += _filled(log, NEW, 2)
     second = _timed(checkpoints.make)
     proofs = sorted(_timed(lambda at=event_id: checkpoints.prove(at)) for event_id in ids[-PROOFS:])  # type: ignore[misc]
-    started = time.perf_counter()
-    report = Verification(checkpoints).run({})
-    assert report.findings == []
-    verified = events / (time.perf_counter() - started)
+    alone = events / _timed(lambda: _verified(checkpoints, None))
+    together = events / _timed(lambda: _verified(checkpoints, Hashers(partial(SqliteLog, path), os.cpu_count() or 1)))
     size = sum(path.stat().st_size for path in tiles.rglob("*") if path.is_file())
     return {
         "events": events, "first checkpoint, events/s": (events - NEW) / first,
         f"checkpoint of {NEW:,} new ones, s": second, "prove, warm, p50 ms": proofs[PROOFS // 2] * 1000,
-        "prove, warm, p99 ms": proofs[PROOFS * 99 // 100] * 1000, "verify of everything, events/s": verified,
+        "prove, warm, p99 ms": proofs[PROOFS * 99 // 100] * 1000, "verify of everything, events/s": together,
+        "verify of everything by one process, events/s": alone,
         "tiles, bytes an event": size / events,
     }  # fmt: skip
+
+
+def _verified(checkpoints: Checkpoints, hashers: Hashers | None) -> None:
+    report = Verification(checkpoints, hashers).run({})
+    assert report.findings == []
 
 
 def _timed(done: Callable[[], object]) -> float:

@@ -115,10 +115,11 @@ class Log(Protocol):
         """
         ...
 
-    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
-        """As `read` from the first entry, from where the log itself lies and never from a copy: for who checks it.
+    def scan(self, partition: int, end: int | None = None, start: int = 0) -> Iterator[Scanned]:
+        """As `read`, from where the log itself lies and never from a copy: for who checks it.
 
-        What is wrong with it is not mended and not passed over. Raises NotALedgerError where it cannot be read on.
+        What is wrong with it is not mended and not passed over: without `start` it begins with the first entry,
+        whatever its offset. Raises NotALedgerError where it cannot be read on.
         """
         ...
 

@@ -1,7 +1,9 @@
 """The checkpoints of a ledger that is open: where they lie, and the key that signs them."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,6 +18,7 @@ from consumers.bootstrap.embedded import open_log_alone
 from consumers.bootstrap.opening import make_folder, write_once
 from consumers.opened import Ledger
 from consumers.proofs.checkpoints import VERIFIER_KEY, Checkpoints
+from consumers.proofs.hashers import Hashers
 from consumers.settings import Settings
 from ledger.adapters.file_tiles import FileTiles
 from ledger.errors import NotALedgerError, WrongSecretError
@@ -46,6 +49,13 @@ def open_to_verify(settings: Settings, vkey: str | None) -> Iterator[Checkpoints
         except (NotALedgerError, UnreadableEvent):  # it is damaged right there, which is what is to be found
             ledger_id, era = _only_one(settings, vkey), 0
         yield _checkpoints(settings, log, ledger_id, era, vkey)
+
+
+def open_hashers(settings: Settings) -> Hashers:
+    """The processes that help with a log in a file: one a core."""
+    if settings.distributed:
+        return Hashers(None, 0)
+    return Hashers(partial(open_log_alone, settings.ledger_path), os.cpu_count() or 1)
 
 
 def _log_alone(settings: Settings) -> Log:

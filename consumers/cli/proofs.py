@@ -140,13 +140,13 @@ def verify(
 
 def _verified(settings: Settings, notes: Mapping[str, bytes], key: str | None) -> Report:
     """The report; also where the log cannot even be opened, which is a finding and no reason to look no further."""
-    from consumers.bootstrap.proofs import open_to_verify
+    from consumers.bootstrap.proofs import open_hashers, open_to_verify
 
     if not settings.distributed and not settings.ledger_path.exists():
         raise InputError(f"there is no ledger at {settings.ledger_path}; set PREFLEDGER_HOME or PREFLEDGER_LEDGER_URL")
     try:
         with open_to_verify(settings, key) as checkpoints:
-            return Verification(checkpoints).run(notes)
+            return Verification(checkpoints, open_hashers(settings)).run(notes)
     except NotALedgerError as error:
         return Report(0, 0, key or "", None, [Finding("unreadable", settings.ledger_url, str(error))])
 

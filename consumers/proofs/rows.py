@@ -2,22 +2,19 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from struct import Struct
 from struct import error as StructError
 
-from consumers.proofs.walk import Finding, Say
+from consumers.proofs.walk import Finding, Row, Say
 from ledger.errors import NotALedgerError
 from ledger.log import Position, Scanned
 from ledger.merkle import HASH
 from ledger.tiles import TILE, WIDTH
 
-Seen = Callable[[int, Scanned], None]
-"""Is told a partition and each of its entries."""
-
-LEAF = Struct(">BQH")
+pack = Struct(">BQH").pack
 
 
 class Earlier:
@@ -40,12 +37,12 @@ class Earlier:
             self.counts[place] = self.counts.get(place, 0) + 1
             self.ends[place] = max(self.ends.get(place, 0), offset + 1)
 
-    def rows(self, era: int, partition: int) -> Iterator[bytes]:
+    def rows(self, era: int, partition: int) -> Iterator[Row]:
         """The rows of one of them; where an entry is missing, zeros."""
         descriptor = self._files.get((era, partition))
         start = 0
         while descriptor is not None and (row := os.pread(descriptor, TILE, start)):
-            yield row
+            yield Row.of(row)
             start += TILE
 
     def close(self) -> None:
@@ -60,61 +57,68 @@ def _nameless() -> int:
     return descriptor
 
 
-def rows_of(
-    partition: int, entries: Iterator[Scanned], earlier: Earlier, say: Say, seen: Seen | None
-) -> Iterator[bytes]:
-    """The rows of hashes of a partition; says what is wrong with the order of its entries, and where it ends early."""
-    reader = _Reader(partition, earlier, say, seen)
-    while row := reader.row(entries):
-        yield row
+class Reader:
+    """Reads the entries of a partition, from one that is not before `first` and not earlier than `at`."""
 
-
-class _Reader:
-    def __init__(self, partition: int, earlier: Earlier, say: Say, seen: Seen | None) -> None:
+    def __init__(self, partition: int, earlier: Earlier, say: Say, first: int = 0, at: int = 0) -> None:
+        self.next = first
+        self.at = at
         self._partition = partition
         self._earlier = earlier
         self._say = say
-        self._seen = seen
-        self._next = 0
-        self._at = 0
 
-    def row(self, entries: Iterator[Scanned]) -> bytes:
-        """Up to 256 hashes; fewer only at the end."""
-        hashes: list[bytes] = []
+    def rows(self, entries: Iterator[Scanned]) -> Iterator[Row]:
+        """Their rows; says what is wrong with them, and where they end early."""
+        while hashes := b"".join(self._some(entries)):
+            yield Row.of(hashes)
+
+    def _some(self, entries: Iterator[Scanned]) -> list[bytes]:
+        some: list[Scanned] = []
         try:
-            self._read(islice(entries, WIDTH), hashes.append)
+            some.extend(islice(entries, WIDTH))  # which keeps those before an error
         except NotALedgerError as error:
-            self._find("unreadable", self._next, f"the log cannot be read from here on: {error}")
-        return b"".join(hashes)
+            hashes = self._hashes(some)
+            self._find("unreadable", self.next, f"the log cannot be read from here on: {error}")
+            return hashes
+        return self._hashes(some)
 
-    def _read(self, entries: Iterator[Scanned], put: Callable[[bytes], None]) -> None:
-        # All of a log goes through here: what is rare stands behind one comparison each.
-        pack, hashed, expected, before = LEAF.pack, sha256, self._next, self._at
-        for one in entries:
-            offset, at, text, value, was = one
-            try:
-                key = text.encode("utf-8", "surrogatepass")
-                leaf_hash = hashed(pack(0, at, len(key)) + key + value).digest()
-            except (TypeError, AttributeError, StructError):
-                leaf_hash, at = self._of_what_is_left(offset), before
-            put(leaf_hash)
-            if offset != expected or at < before:
-                self._misplaced(offset, expected, at, before)
-            if was:
-                self._earlier.add(was, leaf_hash)
-            if self._seen:
-                self._seen(self._partition, one)
-            self._next, self._at = expected, before = offset + 1, at
+    def _hashes(self, some: list[Scanned]) -> list[bytes]:
+        # Of all that is ever read next to nothing is wrong: columns are compared at once, and one by one only then.
+        if not some:
+            return []
+        offsets, times, _keys, _values, was = zip(*some, strict=True)
+        try:
+            hashes = [
+                sha256(pack(0, at, len(raw := key.encode())) + raw + value).digest() for _, at, key, value, _ in some
+            ]
+        except (TypeError, AttributeError, UnicodeEncodeError, StructError):
+            return [self._checked(one) for one in some]
+        expected, last = self.next + len(some), self.at
+        if offsets != tuple(range(self.next, expected)) or times[0] < last or sorted(times) != list(times):
+            return [self._checked(one) for one in some]
+        self.next, self.at = expected, times[-1]
+        for hashed, places in zip(hashes, was, strict=True):
+            if places:
+                self._earlier.add(places, hashed)
+        return hashes
 
-    def _of_what_is_left(self, offset: int) -> bytes:
-        self._find("entry", offset, "its time, key or value is of another type than they are written with")
-        return bytes(HASH)
-
-    def _misplaced(self, offset: int, expected: int, at: int, before: int) -> None:
-        if offset != expected:
-            self._find("gap", expected, f"the next entry is at offset {offset}: what was between is missing")
-        if at < before:
-            self._find("time", offset, f"it was recorded at {at} ms, before the entry before it ({before} ms)")
+    def _checked(self, one: Scanned) -> bytes:
+        """The hash of one entry; says what is wrong with it."""
+        offset, at, text, value, was = one
+        try:
+            key = text.encode("utf-8", "surrogatepass")
+            hashed = sha256(pack(0, at, len(key)) + key + value).digest()
+        except (TypeError, AttributeError, StructError):
+            self._find("entry", offset, "its time, key or value is of another type than they are written with")
+            hashed, at = bytes(HASH), self.at
+        if offset != self.next:
+            self._find("gap", self.next, f"the next entry is at offset {offset}: what was between is missing")
+        if at < self.at:
+            self._find("time", offset, f"it was recorded at {at} ms, before the entry before it ({self.at} ms)")
+        if was:
+            self._earlier.add(was, hashed)
+        self.next, self.at = offset + 1, at
+        return hashed
 
     def _find(self, code: str, offset: int, says: str) -> None:
         self._say(Finding(code, str((self._partition, offset)), says))

@@ -9,8 +9,9 @@ from contextlib import closing
 from typing import NamedTuple
 
 from consumers.proofs.checkpoints import CHECKPOINT, Checkpoints
-from consumers.proofs.rows import Earlier, Seen, rows_of
-from consumers.proofs.walk import Finding, Signed, Walk
+from consumers.proofs.hashers import Hashers
+from consumers.proofs.rows import Earlier
+from consumers.proofs.walk import Finding, Row, Signed, Walk
 from ledger.checkpoint import Head, opened
 from ledger.errors import NotALedgerError, TamperedError
 from ledger.heads import Told, tree_of
@@ -34,10 +35,10 @@ class Report(NamedTuple):
 class Verification:
     """One run."""
 
-    def __init__(self, checkpoints: Checkpoints, seen: Seen | None = None) -> None:
-        """`seen`: is told every entry as it is read."""
+    def __init__(self, checkpoints: Checkpoints, hashers: Hashers | None = None) -> None:
+        """`hashers`: processes that help."""
         self._of = checkpoints
-        self._seen = seen
+        self._hashers = hashers or Hashers(None, 0)
         self._findings: list[Finding] = []
         self._signed: dict[Tree, dict[int, list[Signed]]] = defaultdict(lambda: defaultdict(list))
         self._of_heads: dict[int, list[Signed]] = defaultdict(list)
@@ -105,7 +106,7 @@ class Verification:
             self._signed[told.era, told.partition][told.head.size].append(Signed(f"head {told.at}", told.head.root))
         self._check_order(heads)
         hashes = b"".join(leaf_hash(told.head.text.encode()) for told in heads)
-        rows = (hashes[start : start + TILE] for start in range(0, len(hashes), TILE))
+        rows = (Row.of(hashes[start : start + TILE]) for start in range(0, len(hashes), TILE))
         tiles = TileTree(self._of.shelf)
         Walk("", lambda index: f"head {index}", tiles, len(heads), self._of_heads, self._say).run(rows)
 
@@ -122,7 +123,7 @@ class Verification:
         entries = 0
         with closing(Earlier(self._of.era)) as earlier:
             for partition, end in ends.items():
-                rows = rows_of(partition, self._of.log.scan(partition, end), earlier, self._say, self._seen)
+                rows = self._hashers.rows(self._of.log, partition, end, earlier, self._say)
                 entries += self._walk((self._of.era, partition), rows)
             self._eras(earlier, ends)
         return entries
@@ -143,7 +144,7 @@ class Verification:
             says = f"of {end} entries before the move {count} are here"
             self._say(Finding("gap", f"era {tree[0]}, partition {tree[1]}", says))
 
-    def _walk(self, tree: Tree, rows: Iterable[bytes]) -> int:
+    def _walk(self, tree: Tree, rows: Iterable[Row]) -> int:
         era = "" if tree[0] == self._of.era else f"era {tree[0]}, "
 
         def where(offset: int) -> str:

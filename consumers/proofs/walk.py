@@ -23,6 +23,18 @@ class Signed(NamedTuple):
     root: bytes
 
 
+class Row(NamedTuple):
+    """Up to 256 hashes of leaves, fewer only at the end, and the root over them if there are 256."""
+
+    hashes: bytes
+    root: bytes = b""
+
+    @classmethod
+    def of(cls, hashes: bytes) -> "Row":
+        """With its root."""
+        return cls(hashes, complete_root(hashes) if len(hashes) == TILE else b"")
+
+
 Say = Callable[[Finding], None]
 
 
@@ -46,8 +58,8 @@ class Walk:
         self._changed: list[tuple[int, int]] = []
         self._good = 0
 
-    def run(self, rows: Iterable[bytes]) -> int:
-        """Reads all of them and returns how many leaves there were; every row but the last has 256 hashes."""
+    def run(self, rows: Iterable[Row]) -> int:
+        """Reads all of them and returns how many leaves there were."""
         if 0 in self._signed:
             self._check(0, EMPTY)
         for row in rows:
@@ -55,19 +67,19 @@ class Walk:
         self._finish()
         return self.size
 
-    def _row(self, row: bytes) -> None:
-        first, self.size = self.size, self.size + len(row) // HASH
+    def _row(self, row: Row) -> None:
+        hashes = row.hashes
+        first, self.size = self.size, self.size + len(hashes) // HASH
         if self._tiles and first < self._covered:
-            self._compare(first, row)
+            self._compare(first, hashes)
         for size in self._sizes_within(first, self.size):
             peaks = deepcopy(self._peaks)
             for start in range(0, (size - first) * HASH, HASH):
-                peaks.add(row[start : start + HASH])
+                peaks.add(hashes[start : start + HASH])
             self._check(size, peaks.root())
-        if len(row) == TILE:
-            root = complete_root(row)
-            self._upper += root
-            self._peaks.add(root, HEIGHT)
+        if row.root:
+            self._upper += row.root
+            self._peaks.add(row.root, HEIGHT)
             if self.size in self._signed:
                 self._check(self.size, self._peaks.root())
 

@@ -119,9 +119,10 @@ class KafkaLog:
             self._catch_up({partition: end}, self._patience)
         return self._mirror.read(partition, start, end)
 
-    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
-        """See the port. Asks the broker, not the mirror."""
-        return scan(self._broker, self._broker.topics.ledger, partition, end)
+    def scan(self, partition: int, end: int | None = None, start: int = 0) -> Iterator[Scanned]:
+        """See the port. Asks the broker, not the mirror, and for the times of an entry for all before it."""
+        entries = scan(self._broker, self._broker.topics.ledger, partition, end)
+        return entries if start <= 0 else (one for one in entries if one[0] >= start)
 
     def read_subject(self, key: str) -> Iterator[Recorded]:
         """See the port."""

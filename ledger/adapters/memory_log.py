@@ -76,9 +76,9 @@ class MemoryLog:
         last = len(entries)
         return (entries[offset] for offset in range(start, last if end is None else min(end, last)))
 
-    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
+    def scan(self, partition: int, end: int | None = None, start: int = 0) -> Iterator[Scanned]:
         """See the port."""
-        return ((one.position.offset, *one[1:], None) for one in self.read(partition, 0, end))
+        return ((one.position.offset, *one[1:], None) for one in self.read(partition, start, end))
 
     def read_subject(self, key: str) -> Iterator[Recorded]:
         """See the port."""

@@ -134,11 +134,11 @@ class SqliteLog:
                 yield new(Recorded, (new(Position, (0, offset)), recorded_at, key, value))
             start += CHUNK
 
-    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
+    def scan(self, partition: int, end: int | None = None, start: int = 0) -> Iterator[Scanned]:
         """See the port."""
         if partition != 0:
             raise ValueError(f"a SQLite log has partition 0, not {partition}")
-        return scan(self._file, end)
+        return scan(self._file, end, start)
 
     def read_subject(self, key: str) -> Iterator[Recorded]:
         """See the port. Holds eight bytes an entry of the subject."""

@@ -12,15 +12,18 @@ from ledger.adapters.sqlite_file import SqliteFile
 from ledger.errors import NotALedgerError
 from ledger.log import Scanned
 
-CHUNK = 2_000  # rows read in one moment
+CHUNK = 512  # rows read in one moment; more of them do not stay in a processor's cache until they are hashed
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 ROWS = "SELECT offset, recorded_at, key, value, NULL FROM log WHERE offset > ? AND offset < ? ORDER BY offset LIMIT ?"
 RAW = ROWS.replace("key, value", "CAST(key AS BLOB), CAST(value AS BLOB)")
 
 
-def scan(file: SqliteFile, end: int | None = None) -> Iterator[Scanned]:
-    """The rows in the order of their offsets, below `end`. Raises NotALedgerError where it cannot go on."""
-    last, limit = LOWEST, HIGHEST if end is None else end
+def scan(file: SqliteFile, end: int | None = None, start: int = 0) -> Iterator[Scanned]:
+    """The rows in the order of their offsets, below `end`; without a start also those below 0.
+
+    Raises NotALedgerError where it cannot go on.
+    """
+    last, limit = start - 1 if start > 0 else LOWEST, HIGHEST if end is None else end
     while rows := _some(file, last, limit):
         yield from rows
         last = rows[-1][0]

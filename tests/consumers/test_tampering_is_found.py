@@ -5,18 +5,24 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consumers.bootstrap.proofs import signing_key
+from consumers.bootstrap.proofs import open_to_verify, signing_key
+from consumers.proofs.hashers import Hashers
+from consumers.proofs.verify import Verification
+from consumers.settings import Settings
+from ledger.adapters.sqlite_log import SqliteLog
 from ledger.checkpoint import Head, opened
 from ledger.leaves import leaf
 from ledger.log import Position, Recorded
 from ledger.merkle import leaf_hash, root_of
 from ledger.notes import Signer, Verifier
+from ledger.tiles import WIDTH
 from tests.consumers.commands import Answer, Commands
 
 EVENTS = 300
@@ -240,6 +246,31 @@ def test_whoever_verifies_needs_neither_secret_nor_people_nor_the_signing_key(au
 
 def files(commands: Commands) -> Iterator[Path]:
     return (path for path in sorted(folder(commands).rglob("*")) if path.is_file() and path.stat().st_size)
+
+
+DAMAGES = (
+    "UPDATE log SET key = 'x' WHERE offset IN (5, 299)",
+    "UPDATE log SET value = CAST(value AS TEXT) WHERE offset = 70",
+    "UPDATE log SET recorded_at = 1 WHERE offset = 128",
+    "UPDATE log SET recorded_at = recorded_at + 1000000000 WHERE offset = 127",
+    "UPDATE log SET key = CAST(X'FF' AS TEXT) WHERE offset = 200",
+    "UPDATE log SET offset = -5 WHERE offset = 0",
+    "UPDATE log SET offset = 1 << 62 WHERE offset = 302",
+    "DELETE FROM log WHERE offset = 256",
+    "DELETE FROM log WHERE offset >= 290",
+)
+
+
+@pytest.mark.parametrize("damage", [None, *DAMAGES])
+def test_two_processes_find_what_one_finds(audited: Commands, damage: str | None) -> None:
+    edited(audited, lambda db: damage and db.execute(damage))
+    file, reports = audited.home / "ledger.db", []
+    for processes in (0, 2):
+        hashers = Hashers(partial(SqliteLog, file), processes, large=0, size=WIDTH)
+        with open_to_verify(Settings(home=audited.home), None) as checkpoints:
+            reports.append(Verification(checkpoints, hashers).run({}))
+    assert reports[0] == reports[1]
+    assert bool(reports[0].findings) == (damage is not None)
 
 
 def test_any_byte_of_the_tiles_and_checkpoints_that_are_in_force_is_watched(audited: Commands) -> None:

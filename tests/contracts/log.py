@@ -142,6 +142,7 @@ class LogContract:
             assert [one[:4] for one in scanned] == read
             assert not any(was for *_, was in scanned)
             assert list(log.scan(partition, end - 1)) == [one for one in scanned if one[0] < end - 1]
+            assert list(log.scan(partition, end, 2)) == [one for one in scanned if one[0] >= 2]
 
     def test_the_end_of_a_partition_is_past_everything_in_it(self, log: Log) -> None:
         (outcome,) = appended(log, entry())
