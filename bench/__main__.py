@@ -23,6 +23,7 @@ PARTS = {
     "violations": "Violations: a million statements, ten million sends",
     "worker": "Worker beside others, on a broker on the same two cores",
     "growth": "How cost grows",
+    "exporting": "Export of two million rows of the read models",
     "propagation": "Propagation from the acknowledgement to every gateway",
 }
 PAGE = Path("BENCHMARKS.md")

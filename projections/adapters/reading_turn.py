@@ -1,0 +1,37 @@
+"""A turn that only reads, all of it as of one moment; it keeps no projector waiting."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from projections.adapters.extract_columns import columns_of, schema_of
+from projections.adapters.read_model_engine import engine_of, explained
+from projections.adapters.sql_read_models import SqlTurn
+from projections.extracts import Extract
+from projections.rows.flat import Row
+
+
+@contextmanager
+def reading_turn(url: str) -> Iterator[SqlTurn]:
+    """The read models at a URL. Raises UnavailableError, OtherVersionError, NoRightsError."""
+    engine = engine_of(url)
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    try:
+        with explained(engine), engine.connect() as connection, connection.begin():
+            yield SqlTurn(connection)
+    finally:
+        engine.dispose()
+
+
+def extract_of(table: str, batches: Iterable[Sequence[Row]]) -> Extract:
+    """Rows made for a table, in the order of its columns, as an extract."""
+    columns, _ = columns_of(table, None)
+    schema, times = schema_of(columns), frozenset(column.name for column in columns if column.is_time)
+
+    def made(rows: Sequence[Row]) -> pa.RecordBatch:
+        cells = zip(zip(*rows, strict=True), schema.types, strict=True)
+        return pa.record_batch([pa.array(column, of) for column, of in cells], schema=schema)
+
+    return Extract(schema, (made(rows) for rows in batches if rows), times)
