@@ -146,11 +146,12 @@ class SqliteLog:
         return self._at(offsets)
 
     def _at(self, offsets: "array[int]") -> Iterator[Recorded]:
+        new = tuple.__new__
         for start in range(0, len(offsets), SUBJECT_CHUNK):
             some = offsets[start : start + SUBJECT_CHUNK]
             rows = self._file.rows(ONE_OF.format(", ".join("?" * len(some))), some)
             for offset, recorded_at, key, value in rows:
-                yield Recorded(Position(0, offset), recorded_at, key, value)
+                yield new(Recorded, (new(Position, (0, offset)), recorded_at, key, value))
 
     def find(self, event_id: str) -> Recorded | None:
         """See the port."""
