@@ -27,7 +27,7 @@ FORMAT = "prefledger-backup@1"
 MEMBERS = ("manifest.json", "ledger.db", "people.db", "secret")
 PROOFS = "proofs.tar"
 DECISIONS = "decisions.db"
-"""The signing key and the folder of checkpoints, in backups of ledgers that have them."""
+"""The signing key, the key of pseudonyms and the folder of checkpoints, in backups of ledgers that have them."""
 MARK = "last-backup.json"
 FOLDER_MARK = "last-backup-folder"
 """Where a backup was begun last: a command that was killed leaves a folder there, with identities and the secret."""
@@ -100,6 +100,7 @@ def _add_proofs(settings: Settings, archive: Path) -> None:
     with tarfile.open(archive, mode="w") as tar:
         for path, name in (
             (settings.signing_key_file, "signing-key"),
+            (settings.pseudonym_key_file, "pseudonym-key"),
             *((path, f"tlog/{path.relative_to(folder)}") for path in files),
         ):
             with suppress(FileNotFoundError):  # a partial tile that a full one took the place of
@@ -159,7 +160,11 @@ def _bring_back_proofs(archive: Path, settings: Settings) -> None:
     beside = archive.with_name("proofs")
     with tarfile.open(archive, mode="r:") as tar:
         tar.extractall(beside, filter="data")
-    for name, target in (("signing-key", settings.signing_key_file), ("tlog", settings.proofs_path(""))):
+    for name, target in (
+        ("signing-key", settings.signing_key_file),
+        ("pseudonym-key", settings.pseudonym_key_file),
+        ("tlog", settings.proofs_path("")),
+    ):
         if (beside / name).exists() and not target.exists():
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.move(beside / name, target)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from consumers.backup import MARK, left_behind
-from consumers.erasure import sweep
+from consumers.erasing_models import finish_in_models, unfinished
+from consumers.erasure import erased_refs, sweep
 from consumers.follow_ups import Queue
 from consumers.opened import Ledger
 from ledger.log import Log
 from schemas.encoding import UnreadableEvent, decode
+from schemas.errors import PreferenceLedgerError
 from schemas.events import PreferenceGranted, PreferenceRevoked
 
 Severity = Literal["ok", "warning", "problem"]
@@ -37,6 +39,7 @@ def examine(ledger: Ledger, now: int) -> Iterator[Finding]:
     read = _Read()
     yield from _log(ledger, read)
     yield from _people(ledger, now)
+    yield from _models(ledger)
     yield from _copies(ledger, now)
     yield from _queue(read)
     yield from _room(ledger)
@@ -111,6 +114,20 @@ def _people(ledger: Ledger, now: int) -> Iterator[Finding]:
     swept = sweep(ledger.log, ledger.people, now)
     if swept:
         yield Finding("ok", f"{swept} identities were removed that may not be kept: erased, or left over by a crash")
+
+
+def _models(ledger: Ledger) -> Iterator[Finding]:
+    """Erasures that the read models have still to be told of: begun here, or on a machine that never came back."""
+    begun, erased = unfinished(ledger), erased_refs(ledger.log)
+    try:
+        removed = finish_in_models(ledger, erased)
+        finish_in_models(ledger, begun - erased)  # said yes again since: what is shown of them may be
+    except PreferenceLedgerError as error:
+        what = f"{len(begun) or len(erased)} erasure(s) may be unfinished in the read models: {error}; run doctor again"
+        yield Finding("problem" if begun else "warning", what)
+        return
+    if removed:
+        yield Finding("ok", f"{removed} masked number(s) of erased people were removed from the read models")
 
 
 def _copies(ledger: Ledger, now: int) -> Iterator[Finding]:

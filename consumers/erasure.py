@@ -2,16 +2,17 @@
 
 The event comes first, then the removal. A crash in between leaves a mark in the data folder, by which the next command
 that opens the ledger finishes what was begun; where that machine never comes back, `sweep` does it on any other, going
-by the events.
+by the events. Read models come last, since their server may be away: `consumers/erasing_models.py`.
 """
 
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Literal, NamedTuple
 
+from consumers.erasing_models import begin_in_models, finish_in_models
 from consumers.evidence import renews
 from consumers.history_scan import every_event
+from consumers.marks import make_mark, marks_in
 from consumers.opened import Ledger
 from ledger.errors import UnavailableError
 from ledger.log import Log
@@ -19,6 +20,7 @@ from ledger.people import People
 from ledger.record import Receipt
 from ledger.requests import Erase, Origin
 from schemas.encoding import UnreadableEvent, decode
+from schemas.errors import PreferenceLedgerError
 from schemas.events import SubjectErased
 from schemas.subject import Subject
 from schemas.times import DAY
@@ -47,26 +49,26 @@ def erase_everywhere(ledger: Ledger, subject: Subject, origin: Origin, key: str 
     """
     ref = ledger.ref(subject)
     was_known = any(True for _ in ledger.log.read_subject(ref))
-    mark = _mark(ledger, ref)
+    mark = make_mark(ledger.settings.home / MARKS, ref)
     receipt = ledger.recorder.record(Erase(subject=subject, origin=origin, idempotency_key=key))
     if receipt.duplicate and not is_erased(ledger.log, ref):
         mark.unlink(missing_ok=True)
         return Erased(receipt, 0, "renewed")
     removed = ledger.people.erase(ref)
+    begin_in_models(ledger, ref)
     mark.unlink(missing_ok=True)
+    removed += _in_models(ledger, ref)
     return Erased(receipt, removed, "kept" if removed else "erased" if was_known else "unknown")
 
 
-def _mark(ledger: Ledger, ref: str) -> Path:
-    """Notes, by reference, that an erasure is under way on this machine."""
-    folder = ledger.settings.home / MARKS
+def _in_models(ledger: Ledger, ref: str) -> int:
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        (folder / ref).touch(mode=0o600)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise UnavailableError(f"nothing was erased: {folder} cannot be written: {why}; repeat then") from error
-    return folder / ref
+        return finish_in_models(ledger, [ref])
+    except PreferenceLedgerError as error:
+        raise UnavailableError(
+            f"the erasure is recorded, and identity and words are gone, but the read models may still show the masked "
+            f"number: {error}. Repeat the command then, or run prefledger doctor, which finishes it"
+        ) from error
 
 
 def finish_erasures(ledger: Ledger) -> int:
@@ -77,9 +79,10 @@ def finish_erasures(ledger: Ledger) -> int:
     """
     removed = 0
     with suppress(FileNotFoundError, UnavailableError):
-        for mark in list((ledger.settings.home / MARKS).iterdir()):
+        for mark in marks_in(ledger.settings.home / MARKS):
             if is_erased(ledger.log, mark.name):
                 removed += ledger.people.erase(mark.name)
+                begin_in_models(ledger, mark.name)
                 mark.unlink(missing_ok=True)
             elif time.time() - mark.stat().st_mtime > STALE:
                 mark.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from ledger.reference import References
 from projections.catch_up import catch_up
 from projections.log_view import LogView
 from projections.reference_data import Reference
+from projections.sharing import Sharing
 from projections.view import Store
 from schemas.events import OPERATOR_POLICY
 from schemas.subject import Subject
@@ -40,6 +41,8 @@ class Ledger:
     recorder: Recorder
     open_store: Callable[[], Store]
     open_objects: ExitStack
+    open_sharing: Callable[[], Sharing | None] = lambda: None
+    """What is handed out of the read models; None where there is no database of them."""
 
     def view(self) -> LogView:
         """Every subject's state, as fresh as the log is now."""

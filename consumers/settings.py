@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     )
     secret_file: Path = Field(Path(), description="The secret behind references; by default in the data folder.")
     signing_key_file: Path = Field(Path(), description="The key that signs checkpoints; by default beside the secret.")
+    pseudonym_key_file: Path = Field(
+        Path(), description="The key behind analysts' pseudonyms; by default beside the secret."
+    )
     log_name: str = Field(
         "prefledger",
         pattern=r"^[^\s+]{1,200}$",
@@ -71,6 +74,8 @@ class Settings(BaseSettings):
             self.secret_file = self.home / "secret"
         if self.signing_key_file == Path():
             self.signing_key_file = self.secret_file.with_name("signing-key")
+        if self.pseudonym_key_file == Path():
+            self.pseudonym_key_file = self.secret_file.with_name("pseudonym-key")
         return self
 
     @property

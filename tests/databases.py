@@ -35,11 +35,11 @@ def postgres_server() -> Iterator[str]:
             server.cleanup()
 
 
-def new_database(server: str) -> str:
-    """The address of an empty database on a server."""
+def new_database(server: str, like: str = "template1") -> str:
+    """The address of a new database on a server, a copy of another; by default it is empty."""
     name = f"prefledger_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
     return sa.make_url(server).set(database=name).render_as_string(hide_password=False)
 
 

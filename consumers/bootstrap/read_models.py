@@ -10,6 +10,7 @@ from threading import Event
 from typing import NamedTuple
 
 from consumers.bootstrap.embedded import open_log_alone
+from consumers.bootstrap.sharing import pseudonyms
 from consumers.projector.following import Lag, Projector, Telling, log, quiet, waiting
 from consumers.settings import Settings
 from ledger.errors import UnavailableError
@@ -37,7 +38,7 @@ def open_read_models(settings: Settings) -> Iterator[SqlReadModels]:
     if settings.database_url.startswith("sqlite"):
         upgrade(settings.database_url)
     check(settings.database_url)
-    with closing(SqlReadModels(settings.database_url)) as models:
+    with closing(SqlReadModels(settings.database_url, naming=lambda: pseudonyms(settings).of)) as models:
         yield models
 
 

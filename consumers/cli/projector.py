@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from consumers.cli import sharing
 from consumers.cli.options import RUN, Json
 from consumers.cli.output import either, progress
 from consumers.settings import load
@@ -15,6 +16,7 @@ database = typer.Typer(help="The database of the read models.", no_args_is_help=
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands of this file."""
+    sharing.add_to(database)
     app.add_typer(projector, name="projector", rich_help_panel=RUN)
     app.add_typer(database, name="db", rich_help_panel=RUN)
 

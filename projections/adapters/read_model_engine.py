@@ -16,7 +16,14 @@ LIVE: Final = "read_models"
 CONNECT_S: Final = 10
 POSTGRES: Final = ("postgresql", "postgres")
 NO_ROOM: Final = ("53100",)
-NO_RIGHTS: Final = ("42501", "28000", "28P01")
+NO_RIGHTS: Final = ("42501", "28000", "28P01", "25006")
+NOT_LET_IN: Final = ("password authentication failed", "permission denied", "FATAL: role ", "no pg_hba.conf entry")
+ADVICE: Final = {
+    "53300": "it has no connection left: nothing was written; repeat later, or raise its max_connections",
+    "57014": "the statement took longer than its time limit and was cancelled: nothing was written",
+    "55P03": "somebody holds a lock on a table: nothing was written; repeat",
+    "3D000": "there is no such database: create it, then run prefledger db upgrade",
+}
 NO_TABLES: Final = ("42P01", "3F000", "42703")
 
 
@@ -63,6 +70,10 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+SAID: Final = {"too many clients": "53300", "connection slots are reserved": "53300", 'FATAL: database "': "3D000"}
+"""What a server says when it lets nobody in, which the driver gives without a code."""
+
+
 @contextmanager
 def explained(engine: sa.Engine) -> Iterator[None]:
     """Says in our own words what went wrong. Raises UnavailableError, NoRoomError, OtherVersionError, NoRightsError."""
@@ -73,16 +84,25 @@ def explained(engine: sa.Engine) -> Iterator[None]:
         raise _in_our_words(engine.url, cause) from error
 
 
+def no_rights(url: sa.URL, said: str) -> NoRightsError:
+    """The error for a role that may not do what is needed; `said`: what it may not."""
+    return NoRightsError(
+        f"the read models in {url.render_as_string(hide_password=True)} may not be used by this role ({said}); run "
+        "prefledger db roles --apply as its administrator and prefledger db grant, or use another role"
+    )
+
+
 def _in_our_words(url: sa.URL, cause: BaseException) -> Exception:
     where = f"the read models in {url.render_as_string(hide_password=True)}"
     said = " ".join(str(cause).split()) or type(cause).__name__
     state = getattr(cause, "sqlstate", None) or ""
     if state in NO_ROOM or "disk is full" in said or "disk I/O" in said:
         return NoRoomError(f"there is no room to write {where}; make room and repeat")
-    if state in NO_RIGHTS or "password authentication failed" in said or "permission denied" in said:
-        return NoRightsError(f"{where} may not be used by this role ({said}); grant it the rights, or use another")
+    if state in NO_RIGHTS or any(words in said for words in NOT_LET_IN):
+        return no_rights(url, said)
     if state in NO_TABLES or "no such table" in said or "no such column" in said:
         return OtherVersionError(f"{where} have no tables of this version; run prefledger db upgrade")
     if "not a database" in said or "malformed" in said:
         return NotALedgerError(f"{where} are no database; remove the file, and they are made anew")
-    return UnavailableError(f"{where} cannot be reached or written ({said}); repeat once they can")
+    advice = ADVICE.get(state) or next((ADVICE[code] for words, code in SAID.items() if words in said), None)
+    return UnavailableError(f"{where} cannot be reached or written ({said}); {advice or 'repeat once they can'}")

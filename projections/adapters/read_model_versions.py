@@ -12,9 +12,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from ledger.errors import NotALedgerError
-from projections.adapters.read_model_engine import LIVE, engine_of, explained
+from projections.adapters.analysis_views import drop_views
+from projections.adapters.pseudonym_rows import are_shared
+from projections.adapters.read_model_engine import LIVE, engine_of, explained, no_rights
 from projections.adapters.read_model_writing import is_postgres
 from projections.adapters.read_models import READ_MODELS
+from projections.adapters.sql_sharing import prepare
 from projections.read_models import OtherVersionError
 
 MIGRATIONS: Final = "projections.adapters:migrations"
@@ -43,7 +46,12 @@ def upgrade(url: str, schema: str = LIVE, versions: str | None = None) -> Upgrad
                 connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
             before = _revision(connection, config, engine.url)
             config.attributes["connection"] = connection
+            shared = before != _head(config) and are_shared(connection)
+            if shared:
+                drop_views(connection)  # or no column below them could change
             command.upgrade(config, "head")
+            if shared:
+                prepare(connection)
             _comment(connection)
         return Upgraded(before, _head(config))
     finally:
@@ -65,6 +73,8 @@ def check(url: str) -> None:
 
 def _revision(connection: sa.Connection, config: Config, url: sa.URL) -> str | None:
     """The revision that the database has. Refuses one that this program does not know, and one of something else."""
+    if is_postgres(connection):
+        _check_rights(connection, url)
     found = MigrationContext.configure(connection).get_current_revision()
     if found is None:
         other = set(sa.inspect(connection).get_table_names()) & set(READ_MODELS.tables)
@@ -76,6 +86,13 @@ def _revision(connection: sa.Connection, config: Config, url: sa.URL) -> str | N
             f"{_head(config)}; nothing was changed: use the newer program"
         )
     return found
+
+
+def _check_rights(connection: sa.Connection, url: sa.URL) -> None:
+    """Whether the role may see the tables at all: to one that may not they look as if there were none."""
+    asked = "SELECT nspname FROM pg_namespace WHERE nspname = :live AND NOT has_schema_privilege(oid, 'USAGE')"
+    if connection.execute(sa.text(asked), {"live": LIVE}).first():
+        raise no_rights(url, f"permission denied for schema {LIVE}")
 
 
 def _head(config: Config) -> str:

@@ -1,13 +1,14 @@
 """Read models in a database at a SQLAlchemy URL: the port `projections.read_models.ReadModels`."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 
 import sqlalchemy as sa
 
+from projections.adapters.pseudonym_rows import Naming, are_shared, check_key, give_pseudonyms, references_in
 from projections.adapters.read_model_engine import LIVE, engine_of, explained
 from projections.adapters.read_model_writing import among, insert, is_postgres
 from projections.adapters.read_models import (
@@ -31,8 +32,12 @@ from schemas.states import part_key
 class SqlReadModels:
     """The tables of one set. Raises as the port says."""
 
-    def __init__(self, url: str, schema: str = LIVE) -> None:
-        """Reaches for nothing yet. Raises InputError."""
+    def __init__(self, url: str, schema: str = LIVE, naming: Callable[[], Naming] | None = None) -> None:
+        """Reaches for nothing yet. Raises InputError.
+
+        `naming` is asked for once the read models were handed out: from then on a turn names whom it gives rows.
+        """
+        self._naming = naming
         self._engine = engine_of(url, schema)
         self._writing = self._engine.execution_options(writes=True)
 
@@ -42,7 +47,12 @@ class SqlReadModels:
         with explained(self._engine), self._writing.begin() as connection:
             if is_postgres(connection):  # readers do not ask for this lock; SQLite has taken its own at BEGIN
                 connection.execute(sa.text("LOCK TABLE positions IN EXCLUSIVE MODE"))
-            yield SqlTurn(connection)
+            turn = SqlTurn(connection)
+            yield turn
+            if self._naming and turn.named and are_shared(connection):
+                naming = self._naming()
+                check_key(connection, naming)
+                give_pseudonyms(connection, turn.named, naming)
 
     def positions(self) -> dict[int, Place]:
         """Up to where readers see each partition."""
@@ -59,6 +69,8 @@ class SqlTurn:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self.named: set[str] = set()
+        """References in the rows that were added."""
 
     def positions(self) -> dict[int, Place]:
         """Up to where the rows have each partition."""
@@ -109,6 +121,7 @@ class SqlTurn:
     def add(self, table: str, rows: Sequence[Row]) -> None:
         """Adds rows, in the order of the table's columns."""
         insert(self._connection, READ_MODELS.tables[table], rows)
+        self.named |= references_in(READ_MODELS.tables[table], rows)
 
     def remove(self, table: str, column: str, values: Collection[str]) -> None:
         """Removes the rows that have one of the values in a column."""
