@@ -4,7 +4,7 @@
 `projections/adapters/read_models.py`; what comes in goes in as a value, never as a part of a statement.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -12,6 +12,7 @@ from ledger.errors import LedgerError
 from projections.fold import Part
 from projections.rows.coverage import Alike
 from projections.rows.flat import Row
+from projections.statement import Fields
 
 
 class OtherVersionError(LedgerError):
@@ -54,6 +55,10 @@ class Turn(Protocol):
 
     def states_of(self, subjects: Collection[str]) -> dict[str, list[Part]]:
         """All parts, in order, of each subject that has a state."""
+        ...
+
+    def read_states(self, subjects: Collection[str]) -> dict[str, list[Fields]]:
+        """As `states_of`, to be asked and not to be folded further."""
         ...
 
     def subjects_after(self, last: str, many: int) -> list[str]:
@@ -114,6 +119,22 @@ class ReadModels(Protocol):
 
     def positions(self) -> dict[int, Place]:
         """Up to where readers see each partition."""
+        ...
+
+    def beside(self, made_by: str) -> "ReadModels":
+        """A second set of tables beside this one, without indexes: what an earlier run left of it, if that run was of
+        the same `made_by`, else an empty one."""
+        ...
+
+    def index(self) -> None:
+        """Makes the indexes that a set beside was without."""
+        ...
+
+    def take_over(self, new: "ReadModels", finish: Callable[[], None]) -> None:
+        """Puts the rows of a set beside in place of these, in one transaction, and removes what is left over.
+
+        While `finish` brings the new ones up to these, no turn goes on here. Readers see the old rows or the new ones.
+        """
         ...
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from consumers.bootstrap.embedded import open_log_alone
 from consumers.bootstrap.sharing import pseudonyms
 from consumers.projector.following import Lag, Projector, Telling, log, quiet, waiting
+from consumers.projector.loading import is_worth_it, load
 from consumers.settings import Settings
 from ledger.errors import UnavailableError
 from ledger.log import Log
@@ -58,7 +59,15 @@ def open_ledger_log(settings: Settings) -> Iterator[Log]:
 def project_once(settings: Settings, tell: Telling = quiet) -> int:
     """Brings the read models up to the end of the ledger; answers how many events that were."""
     with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
+        if is_worth_it(ledger, models):
+            return load(ledger, models, tell)
         return Projector(ledger, models, tell).once()
+
+
+def make_anew(settings: Settings, tell: Telling = quiet) -> int:
+    """Makes all rows anew beside the live ones and puts them in place; answers how many events they are made from."""
+    with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
+        return load(ledger, models, tell)
 
 
 def run_projector(settings: Settings) -> None:
@@ -71,8 +80,12 @@ def run_projector(settings: Settings) -> None:
     while not asked.is_set():
         try:
             with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
+                teller = Teller()
+                if is_worth_it(ledger, models):
+                    log.info("loading; the rows are there once all of them are")
+                    load(ledger, models, teller)
                 log.info("following the ledger")
-                Projector(ledger, models, Teller()).follow(asked)
+                Projector(ledger, models, teller).follow(asked)
         except UnavailableError as error:
             log.warning("%s; trying again", error)
             asked.wait(PATIENCE_S)

@@ -38,6 +38,20 @@ def run(
     either(json, {"events": events}, [f"{events:,} event(s) came into the read models; they are up to date."])
 
 
+@projector.command()
+def replay(json: Json = False) -> None:
+    """Make all rows anew from the first event, beside the live ones, and put them in place in one step.
+
+    Readers see the old rows or the new ones, never less. A projector may go on meanwhile.
+    Killed, it goes on when run again.
+    """
+    from consumers.bootstrap.read_models import make_anew
+
+    with progress("making the rows anew", None) as bar:
+        events = make_anew(load(), lambda some, _lag: bar.advance(bar.task_ids[0], some))
+    either(json, {"events": events}, [f"The read models were made anew from {events:,} event(s) and are in place."])
+
+
 @database.command()
 def upgrade(json: Json = False) -> None:
     """Bring the tables to this version, with what is in them; make them where there are none. May be repeated."""

@@ -4,7 +4,7 @@ A crash before its end leaves what was there before, one after it leaves all of 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +20,8 @@ from projections.read_models import Place, ReadModels, Turn, chunked
 from projections.reference_data import Reference
 from projections.rows.coverage import coverage_rows
 from projections.rows.flat import Row, clean, event_row
-from projections.rows.made import CONTACTS, Rows, add_current_rows, add_own_rows, named_accounts
+from projections.rows.intervals import Asking
+from projections.rows.made import CONTACTS, Rows, Told, add_current_rows, add_own_rows, told
 from projections.statement import Fields
 from projections.view import Rejected
 from schemas.events import OPERATOR_POLICY, OPERATOR_SENDERS
@@ -61,7 +62,7 @@ def apply(
     return True
 
 
-def fold_in(turn: Turn, batch: Sequence[Recorded]) -> Touched:
+def fold_in(turn: Turn, batch: Iterable[Recorded]) -> Touched:
     """Folds a batch into the states and adds its events; what follows from the states is left to be made."""
     touched = Touched(turn.states_of({recorded.key for recorded in batch}))
     changed: dict[str, Part] = {}
@@ -88,28 +89,27 @@ def _hear(heard: dict[str, int], event: Fields, at: int) -> None:
 
 def remake(turn: Turn, touched: Touched, at: int) -> None:
     """Makes the rows of touched subjects anew, and of all whose preference follows from theirs."""
-    reference = reference_of(turn)
-    if rules_changed(turn, reference, at):
-        remake_all(turn, reference, at)
-        recount(turn, None, touched.heard, at)
+    asking = asking_of(turn)
+    if rules_changed(turn, asking.reference, at):
+        remake_all(turn, asking, at)
+        recount(turn, turn.all_accounts() | touched.heard.keys(), touched.heard, at)
         return
     contacts = touched.of(CONTACTS)
     affected = contacts | turn.members_of(touched.of(("account",))) | turn.due(at)
     accounts = turn.accounts_of(affected) | touched.heard.keys()  # also those that a correction takes a contact out of
-    _remake_own(turn, touched.states, reference)
+    known = _remake_own(turn, touched.states, asking)
     for some in chunked(affected, AT_ONCE):
-        known = {name: touched.states[name] for name in some if name in touched.states}
-        known |= turn.states_of([name for name in some if name not in known])
+        contacts_now = [known[name] for name in some if name in known]
+        contacts_now += map(told, turn.read_states([name for name in some if name not in known]).values())
         turn.remove("current_preferences", "subject", some)
-        with _written(turn) as rows:
-            _add_current(turn, rows, known, reference, at)
+        with written(turn) as rows:
+            add_current(turn, rows, contacts_now, asking, at)
     recount(turn, accounts | turn.accounts_of(contacts), touched.heard, at)
 
 
-def reference_of(turn: Turn) -> Reference:
-    """The policies and senders as they are folded now."""
-    states = turn.states_of((OPERATOR_POLICY, OPERATOR_SENDERS))
-    return Reference({name: [to_fields(part) for part in parts] for name, parts in states.items()})
+def asking_of(turn: Turn) -> Asking:
+    """Questions under the policies, and with the senders, as they are folded now."""
+    return Asking(Reference(turn.read_states((OPERATOR_POLICY, OPERATOR_SENDERS))))
 
 
 def rules_changed(turn: Turn, reference: Reference, at: int) -> bool:
@@ -123,55 +123,53 @@ def rules_changed(turn: Turn, reference: Reference, at: int) -> bool:
     return True
 
 
-def remake_all(turn: Turn, reference: Reference, at: int) -> None:
+def remake_all(turn: Turn, asking: Asking, at: int) -> None:
     """Makes the rows of every subject from the states, but for the counts of accounts."""
     for table in (*OWN, "current_preferences", "senders"):
         turn.clear(table)
     last = ""
     while subjects := turn.subjects_after(last, AT_ONCE):
         last = subjects[-1]
-        states = turn.states_of(subjects)
-        contacts = {name: parts for name, parts in states.items() if parts[0].kind in CONTACTS}
-        with _written(turn) as rows:
-            for parts in states.values():
-                add_own_rows(rows, _fields(parts), reference)
-            _add_current(turn, rows, contacts, reference, at)
+        known = [told(parts) for parts in turn.read_states(subjects).values()]
+        with written(turn) as rows:
+            for one in known:
+                add_own_rows(rows, one, asking)
+            add_current(turn, rows, [one for one in known if one.kind in CONTACTS], asking, at)
 
 
-def _remake_own(turn: Turn, states: Mapping[str, list[Part]], reference: Reference) -> None:
+def _remake_own(turn: Turn, states: Mapping[str, list[Part]], asking: Asking) -> dict[str, Told]:
     for table in OWN:
         turn.remove(table, "subject", states.keys())
     if OPERATOR_SENDERS in states:
         turn.clear("senders")
-    with _written(turn) as rows:
-        for parts in states.values():
-            if parts:
-                add_own_rows(rows, _fields(parts), reference)
+    known = {name: told([to_fields(part) for part in parts]) for name, parts in states.items() if parts}
+    with written(turn) as rows:
+        for one in known.values():
+            add_own_rows(rows, one, asking)
+    return known
 
 
-def _add_current(turn: Turn, rows: Rows, states: Mapping[str, list[Part]], reference: Reference, at: int) -> None:
-    contacts = [_fields(parts) for parts in states.values()]
-    named: set[str] = set().union(*map(named_accounts, contacts))
-    accounts: dict[str, Account] = {
-        name: history.account(_fields(parts)) for name, parts in turn.states_of(named).items()
-    }
-    add_current_rows(rows, contacts, accounts, reference, at)
+def add_current(turn: Turn, rows: Rows, contacts: Sequence[Told], asking: Asking, at: int) -> None:
+    """Adds what holds for contacts now, over the accounts that they were ever in."""
+    named = {name for one in contacts for name, _spells in one.contact.accounts}
+    accounts: dict[str, Account] = {name: history.account(parts) for name, parts in turn.read_states(named).items()}
+    add_current_rows(rows, contacts, accounts, asking, at)
 
 
-def recount(turn: Turn, accounts: set[str] | None, heard: Mapping[str, int], at: int) -> None:
-    """Counts the members of accounts (None: of all) anew, and how far their opt-outs reach."""
-    names = turn.all_accounts() | heard.keys() if accounts is None else accounts
-    first = turn.heard_of(names)
-    numbers = dict.fromkeys(names, 0)
-    since = turn.opted_out(names, at)
-    coverage: list[Row] = []
-    for account, groups in turn.members_alike(names):
-        numbers[account] = sum(group.members for group in groups)
-        coverage += coverage_rows(account, since.get(account, {}), groups)
-    turn.remove("accounts", "subject", names)
-    turn.remove("account_coverage", "account", names)
-    turn.add("accounts", [(name, _earlier(name, first, heard), numbers[name]) for name in sorted(names)])
-    turn.add("account_coverage", coverage)
+def recount(turn: Turn, accounts: Iterable[str], heard: Mapping[str, int], at: int) -> None:
+    """Counts the members of accounts anew, and how far their opt-outs reach."""
+    for names in chunked(accounts, AT_ONCE):
+        first = turn.heard_of(names)
+        numbers = dict.fromkeys(names, 0)
+        since = turn.opted_out(names, at)
+        coverage: list[Row] = []
+        for account, groups in turn.members_alike(names):
+            numbers[account] = sum(group.members for group in groups)
+            coverage += coverage_rows(account, since.get(account, {}), groups)
+        turn.remove("accounts", "subject", names)
+        turn.remove("account_coverage", "account", names)
+        turn.add("accounts", [(name, _earlier(name, first, heard), numbers[name]) for name in names])
+        turn.add("account_coverage", coverage)
 
 
 def _earlier(account: str, *times: Mapping[str, int]) -> int:
@@ -179,13 +177,9 @@ def _earlier(account: str, *times: Mapping[str, int]) -> int:
 
 
 @contextmanager
-def _written(turn: Turn) -> Iterator[Rows]:
+def written(turn: Turn) -> Iterator[Rows]:
     """Rows to be added to, which are written at the end."""
     rows: Rows = defaultdict(list)
     yield rows
     for table, made in rows.items():
         turn.add(table, made)
-
-
-def _fields(parts: Sequence[Part]) -> list[Fields]:
-    return [to_fields(part) for part in parts]

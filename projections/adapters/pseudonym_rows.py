@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.errors import WrongSecretError
 from projections.adapters.read_model_writing import is_postgres
+from projections.adapters.read_models import READ_MODELS
 from projections.adapters.sharing_tables import PSEUDONYMS, SHARING, schemas
 from projections.rows.flat import Row
 from projections.sharing import HIDDEN, PEOPLE
@@ -61,6 +62,17 @@ def check_key(connection: sa.Connection, naming: Naming) -> None:
     found = connection.execute(one, execution_options=schemas(connection)).first()
     if found is not None and naming(found.subject) != found.pseudonym:
         raise WrongSecretError(OTHER_KEY)
+
+
+def name_all(connection: sa.Connection, naming: Naming) -> int:
+    """Gives everybody in the tables who has none a pseudonym; returns how many that were. Raises WrongSecretError."""
+    check_key(connection, naming)
+    named = 0
+    for table in READ_MODELS.sorted_tables:
+        for refs in without_pseudonym(connection, table):
+            named += len(refs)
+            give_pseudonyms(connection, refs, naming)
+    return named
 
 
 def without_pseudonym(connection: sa.Connection, table: sa.Table) -> Iterator[list[str]]:

@@ -114,10 +114,11 @@ def _config(versions: str | None = None) -> Config:
 def _comment(connection: sa.Connection) -> None:
     """What each table and column means, for whoever looks with the database's own tools. SQLite keeps no comments."""
     if is_postgres(connection):
-        for table in READ_MODELS.tables.values():
-            connection.execute(sa.schema.SetTableComment(table))
-            for column in table.columns:
-                connection.execute(sa.schema.SetColumnComment(column))
+        said: list[sa.schema.DDLElement] = [sa.schema.SetTableComment(table) for table in READ_MODELS.tables.values()]
+        said += [
+            sa.schema.SetColumnComment(column) for table in READ_MODELS.tables.values() for column in table.columns
+        ]
+        connection.exec_driver_sql(";".join(str(one.compile(dialect=connection.dialect)) for one in said))
 
 
 def _shown(url: sa.URL) -> str:

@@ -1,13 +1,15 @@
 """The two ways of writing many rows and of naming many keys: COPY and arrays on PostgreSQL, JSON lists on SQLite."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from projections.rows.flat import Row
+
+SEPARATOR: Final = "\x1f"
 
 
 def is_postgres(connection: sa.Connection) -> bool:
@@ -18,9 +20,17 @@ def is_postgres(connection: sa.Connection) -> bool:
 def among(connection: sa.Connection, column: sa.Column[Any], values: Collection[str]) -> sa.ColumnElement[bool]:
     """Whether a column is one of any number of values, which go in as one."""
     if is_postgres(connection):
-        return column == sa.any_(sa.literal(list(values), postgresql.ARRAY(sa.Text)))
+        return column == sa.any_(_array(values))
     listed = sa.func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
     return column.in_(sa.select(listed.c.value))
+
+
+def _array(values: Collection[str]) -> sa.ColumnElement[Any]:
+    """One text that the server takes apart: of thousands of references a driver's own array costs ten times as much."""
+    joined = SEPARATOR.join(values)
+    if joined.count(SEPARATOR) == len(values) - 1:
+        return sa.func.string_to_array(joined, SEPARATOR)
+    return sa.literal(list(values), postgresql.ARRAY(sa.Text))
 
 
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:

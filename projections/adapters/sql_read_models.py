@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from projections.adapters.pseudonym_rows import Naming, are_shared, check_key, give_pseudonyms, references_in
 from projections.adapters.read_model_engine import LIVE, engine_of, explained
+from projections.adapters.read_model_replacing import begin_beside, make_indexes, place_beside, put_in_place
 from projections.adapters.read_model_writing import among, insert, is_postgres
 from projections.adapters.read_models import (
     ACCOUNT_NUMBERS,
@@ -21,11 +22,12 @@ from projections.adapters.read_models import (
     READ_MODELS,
     STATES,
 )
-from projections.fold import Part, from_bytes, to_bytes
-from projections.read_models import Place
+from projections.fold import Part, from_bytes, to_bytes, unpacked
+from projections.read_models import Place, ReadModels
 from projections.rows.coverage import Alike
 from projections.rows.flat import Row
 from projections.rows.intervals import REVOKED
+from projections.statement import Fields
 from schemas.states import part_key
 
 
@@ -37,7 +39,7 @@ class SqlReadModels:
 
         `naming` is asked for once the read models were handed out: from then on a turn names whom it gives rows.
         """
-        self._naming = naming
+        self._url, self._naming = url, naming
         self._engine = engine_of(url, schema)
         self._writing = self._engine.execution_options(writes=True)
 
@@ -58,6 +60,25 @@ class SqlReadModels:
         """Up to where readers see each partition."""
         with explained(self._engine), self._engine.connect() as connection:
             return SqlTurn(connection).positions()
+
+    def beside(self, made_by: str) -> "SqlReadModels":
+        """A second set of tables beside this one."""
+        with explained(self._engine):
+            begin_beside(self._url, made_by)
+        return SqlReadModels(*place_beside(self._url))
+
+    def index(self) -> None:
+        """Makes the indexes that a set beside was without."""
+        make_indexes(self._engine)
+
+    def take_over(self, new: ReadModels, finish: Callable[[], None]) -> None:
+        """Puts the rows of a set beside in place of these, in one transaction."""
+
+        def finish_and_let_go() -> None:
+            finish()
+            new.close()  # its connections hold no table and no file of it; it opens others if it is asked again
+
+        put_in_place(self._url, self._engine, finish_and_let_go, self._naming)
 
     def close(self) -> None:
         """Lets go of the database."""
@@ -101,11 +122,21 @@ class SqlTurn:
             found[part.subject].append(part)
         return found
 
+    def read_states(self, subjects: Collection[str]) -> dict[str, list[Fields]]:
+        """As `states_of`, to be asked and not to be folded further."""
+        found = {part["subject"]: [part] for part in map(unpacked, self._values(subjects))}
+        later = [part_key(name, number) for name, [first] in found.items() for number in range(1, first["parts"])]
+        for part in sorted(map(unpacked, self._values(later)), key=itemgetter("part")):
+            found[part["subject"]].append(part)
+        return found
+
     def _parts(self, keys: Collection[str]) -> list[Part]:
-        if not keys:
-            return []
-        query = sa.select(STATES.c.value).where(among(self._connection, STATES.c.key, keys))
-        return [from_bytes(bytes(value)) for value in self._connection.execute(query).scalars()]
+        return [from_bytes(value) for value in self._values(keys)]
+
+    def _values(self, keys: Collection[str]) -> Iterator[bytes]:
+        if keys:
+            query = sa.select(STATES.c.value).where(among(self._connection, STATES.c.key, keys))
+            yield from map(bytes, self._connection.execute(query).scalars())
 
     def subjects_after(self, last: str, many: int) -> list[str]:
         """The next so many subjects that have a state, in the order of their references."""

@@ -15,10 +15,9 @@ from sqlalchemy.schema import CreateTable
 from ledger.errors import UnavailableError
 from projections.adapters.analysis_views import make_views
 from projections.adapters.postgres_roles import rights
-from projections.adapters.pseudonym_rows import Naming, check_key, give_pseudonyms, without_pseudonym
+from projections.adapters.pseudonym_rows import Naming, name_all
 from projections.adapters.read_model_engine import LIVE, engine_of, explained
 from projections.adapters.read_model_writing import is_postgres
-from projections.adapters.read_models import READ_MODELS
 from projections.adapters.sharing_tables import MASKED_NUMBERS, METADATA, PSEUDONYMS, SHARING, schemas
 
 AT_ONCE = 1_000
@@ -52,16 +51,10 @@ class SqlSharing:
 
     def name(self, pseudonym: Naming, anew: bool = False) -> int:
         """See the port."""
-        named = 0
         with explained(self._engine), self._writing.begin() as connection:
             if anew:
                 connection.execute(sa.delete(PSEUDONYMS), execution_options=schemas(connection))
-            check_key(connection, pseudonym)
-            for table in READ_MODELS.sorted_tables:
-                for refs in without_pseudonym(connection, table):
-                    named += len(refs)
-                    give_pseudonyms(connection, refs, pseudonym)
-        return named
+            return name_all(connection, pseudonym)
 
     def without_mask(self, refs: Sequence[str]) -> list[str]:
         """See the port."""

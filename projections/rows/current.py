@@ -10,9 +10,8 @@ from projections.history import NO_ACCOUNT, Account, Contact, Said, ScopeKey
 from projections.levels import NEVER, Level, OwnGrants, of_account, of_former_account, own
 from projections.membership import last_leaving, linked
 from projections.question import Question
-from projections.reference_data import Reference
 from projections.rows.flat import Row
-from projections.rows.intervals import EXPIRED, GRANTED, REVOKED, Finding, State, coverage, ends, finding
+from projections.rows.intervals import EXPIRED, GRANTED, REVOKED, Asking, Finding, State, coverage, ends, finding
 
 STRENGTH: tuple[State, ...] = (REVOKED, GRANTED, EXPIRED)
 
@@ -26,15 +25,14 @@ class AtLevel(NamedTuple):
 
 
 def current_rows(
-    subject: str, kind: str, contact: Contact, accounts: Mapping[str, Account], reference: Reference, at: int
+    subject: str, kind: str, contact: Contact, accounts: Mapping[str, Account], asking: Asking, at: int
 ) -> Iterator[Row]:
     """The rows of one contact as of a moment (milliseconds); `accounts`: those it was ever in."""
     theirs = [accounts.get(name, NO_ACCOUNT).said for name, _ in contact.accounts]
     every = [contact.said, *theirs]
     scopes = {said.scope for some in every for said in some}
-    policy = reference.policy(at)
     for scope in sorted(scopes):
-        question = Question(policy, at, coverage(scope), scope[1], scope[2])
+        question = asking.question(scope, at)
         decided = _decided(_levels(subject, contact, accounts, question))
         if decided is not None:
             by, (state, said, _) = decided
@@ -51,6 +49,8 @@ def _levels(subject: str, contact: Contact, accounts: Mapping[str, Account], que
     grants = OwnGrants(mine.granted)
     for name, spells in contact.accounts:
         said = accounts.get(name, NO_ACCOUNT).said
+        if not said:
+            continue
         if linked(spells, at):
             yield AtLevel("account", name, of_account(said, spells, grants, question))
         elif left := last_leaving(spells, at):

@@ -4,7 +4,7 @@ Whether a statement counts and stands at a moment is asked of the same fold that
 for each moment at which the answer may be another one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -38,14 +38,32 @@ class Finding(NamedTuple):
     alike: Sequence[Said]
 
 
+class Asking:
+    """Questions about scopes under the policies that were or are in force; each policy and scope is read once."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference, self.policies = reference, reference.policies
+        self._questions: dict[tuple[int, ScopeKey], Question] = {}
+
+    def question(self, scope: ScopeKey, at: int) -> Question:
+        """What is asked of a scope at a moment (milliseconds)."""
+        policy = self.reference.policy(at)
+        key = id(policy), scope  # policies live as long as this does
+        known = self._questions.get(key)
+        if known is None:
+            _brand, channel, purpose = scope
+            known = self._questions[key] = Question(policy, at, coverage(scope), channel, purpose)
+        return known.again(at, None)
+
+
 def history_rows(
-    subject: str, kind: str, said: Sequence[Said], reassigned: Sequence[int], reference: Reference
+    subject: str, kind: str, said: Sequence[Said], reassigned: Sequence[int], asking: Asking
 ) -> Iterator[Row]:
     """The rows of one subject, scope by scope."""
     for scope in sorted({statement.scope for statement in said}):
         reaching = covering(said, scope)
         name = "/".join(scope)
-        for start, end, state, decides in intervals(reaching, reassigned, reference, scope):
+        for start, end, state, decides in intervals(reaching, reassigned, asking, scope):
             recorded = decides.at.recorded
             yield (subject, name, start, end, kind, *scope, state, "own", decides.event_id, recorded)
 
@@ -63,13 +81,14 @@ def coverage(scope: ScopeKey) -> Coverage:
 
 
 def intervals(
-    reaching: Sequence[Said], reassigned: Sequence[int], reference: Reference, scope: ScopeKey
+    reaching: Sequence[Said], reassigned: Sequence[int], asking: Asking, scope: ScopeKey
 ) -> Iterator[Interval]:
     """The intervals that statements which cover a scope make, oldest first."""
-    if len(reaching) == 1 and reaching[0].revokes and reaching[0].until is None:
-        yield Interval(reaching[0].at.occurred, None, REVOKED, reaching[0])  # nearly all that is ever said
+    only = reaching[0] if len(reaching) == 1 else None
+    if only and only.until is None and (only.revokes or not (reassigned or _ageing(asking.policies, reaching))):
+        yield Interval(only.at.occurred, None, REVOKED if only.revokes else GRANTED, only)  # nearly all there is
         return
-    sweep = _Sweep(reaching, reassigned, reference, scope)
+    sweep = _Sweep(reaching, reassigned, asking, scope)
     open_since, now = 0, None
     for at in sweep.moments():
         found = sweep.at(at, now)
@@ -94,15 +113,13 @@ class _Sweep:
     them: then only what stands is looked at again, so that ten thousand turns cost ten thousand looks.
     """
 
-    def __init__(
-        self, reaching: Sequence[Said], reassigned: Sequence[int], reference: Reference, scope: ScopeKey
-    ) -> None:
+    def __init__(self, reaching: Sequence[Said], reassigned: Sequence[int], asking: Asking, scope: ScopeKey) -> None:
         self._reassigned = sorted(reassigned)
-        self._policies = _ageing(reference, reaching)
+        self._policies = _ageing(asking.policies, reaching)
         self._is_plain = not reassigned and not self._policies and all(said.until is None for said in reaching)
         self._coming = sorted(reaching, key=lambda said: (said.at.occurred, said.at.offset), reverse=True)
         self._reached: list[Said] = []
-        self._ask = _asker(reference, scope)
+        self._asking, self._scope = asking, scope
 
     def moments(self) -> list[int]:
         """Every one, in order."""
@@ -126,7 +143,7 @@ class _Sweep:
             return before
         self._reached.sort(key=lambda said: said.at.offset)
         void_until = max((moment for moment in self._reassigned if moment <= at), default=NEVER)
-        level = own(self._reached, void_until, self._ask(at))
+        level = own(self._reached, void_until, self._asking.question(self._scope, at))
         if self._is_plain:
             self._reached = [*level.revoked, *(() if level.revoked else level.granted[-1:])]
         return _kept(finding(level), before)
@@ -172,13 +189,7 @@ def _end_by_age(said: Said, policy: Policy) -> int | None:
     return None if days is None else int(said.at.occurred + days * DAY)
 
 
-def _ageing(reference: Reference, reaching: Sequence[Said]) -> list[Policy]:
+def _ageing(policies: list[Policy], reaching: Sequence[Said]) -> list[Policy]:
     """All policies, where one of them makes some of these statements run out by their age."""
     bases = {said.basis for said in reaching if said.basis}
-    policies = reference.policies
-    return policies if any(bases.intersection(policy.max_age_days) for policy in policies) else []
-
-
-def _asker(reference: Reference, scope: ScopeKey) -> Callable[[int], Question]:
-    _brand, channel, purpose = scope
-    return lambda at: Question(reference.policy(at), at, coverage(scope), channel, purpose)
+    return policies if bases and any(bases.intersection(policy.max_age_days) for policy in policies) else []

@@ -38,3 +38,11 @@ def models(url: str) -> Iterator[SqlReadModels]:
     models = SqlReadModels(url)
     yield models
     models.close()
+
+
+@pytest.fixture
+def postgres_url(server: str) -> str:
+    """A PostgreSQL database with the tables."""
+    address = new_database(server)
+    upgrade(address)
+    return address

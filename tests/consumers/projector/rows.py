@@ -14,7 +14,8 @@ from projections.rebuilt import Rebuilt
 from projections.reference_data import Reference
 from projections.rows.coverage import Alike, coverage_rows
 from projections.rows.flat import event_row
-from projections.rows.made import CONTACTS, Rows, add_current_rows, add_own_rows
+from projections.rows.intervals import Asking
+from projections.rows.made import CONTACTS, Rows, add_current_rows, add_own_rows, told
 from projections.rows.subjects import sender_rows
 from projections.view import Rejected
 from schemas.events import OPERATOR_POLICY, OPERATOR_SENDERS
@@ -39,11 +40,13 @@ def expected(log: Log, at: int) -> dict[str, list[tuple[Any, ...]]]:
     subjects = [key for key, _ in rows["states"] if "#" not in key]
     states = {subject: list(view.parts(subject)) for subject in subjects}
     reference = Reference({name: states.get(name, ()) for name in (OPERATOR_POLICY, OPERATOR_SENDERS)})
-    for parts in states.values():
-        add_own_rows(rows, parts, reference)
-    contacts = [parts for parts in states.values() if parts[0]["kind"] in CONTACTS]
+    asking = Asking(reference)
+    every = [told(parts) for parts in states.values()]
+    for one in every:
+        add_own_rows(rows, one, asking)
+    contacts = [one for one in every if one.kind in CONTACTS]
     accounts = {name: history.account(parts) for name, parts in states.items() if parts[0]["kind"] == "account"}
-    add_current_rows(rows, contacts, accounts, reference, at)
+    add_current_rows(rows, contacts, accounts, asking, at)
     assert rows["senders"] == list(sender_rows(reference))
     heard = _log_rows(log, rows)
     _counts(rows, heard, at)
