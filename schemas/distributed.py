@@ -85,6 +85,7 @@ class LoggedDecision(Said):
     watermark: Marks
     staleness_ms: Annotated[int, Field(ge=0)] | None = Field(None, description="Absent before it ever was current.")
     shadow: bool = Field(False, description="It was answered as allowed, whatever it says here.")
+    rechecks: EventId | None = Field(None, description="The decision that this one takes the place of.")
 
 
 class RejectedEntry(Said):

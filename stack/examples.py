@@ -27,6 +27,13 @@ SAID: tuple[Said, ...] = (
         jurisdiction="CA", at=controls.NOW, allowed=False, reason="revoked_by_account", rule="most-restrictive@1",
         policy=POLICY, evidence=(controls.event_id(2),), watermark={0: 1_043, 1: 977}, staleness_ms=210,
     ),
+    LoggedDecision(
+        decision_id=controls.event_id(201), gateway="sms-1", process=controls.event_id(99), kind="number",
+        subject=controls.NUMBER_REF, channel="sms", purpose="marketing.offers", brand="acme", jurisdiction="CA",
+        at=controls.NOW + 60_000, allowed=True, reason="granted", rule="most-restrictive@1", policy=POLICY,
+        evidence=(controls.event_id(1),), watermark={0: 1_043, 1: 977}, staleness_ms=90,
+        rechecks=controls.event_id(198),
+    ),
     RejectedEntry(
         topic="preferences.ledger.v1", partition=0, offset=7, key=controls.NUMBER_REF, reason="no event: not JSON",
         value="e30K",

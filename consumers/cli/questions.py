@@ -20,6 +20,10 @@ Sender = Annotated[str | None, typer.Option(help="The identity that the message 
 At = Annotated[str | None, typer.Option(metavar="TIME", help="When it would go out; now by default.")]
 
 Log = Annotated[bool, typer.Option("--log", help="The message goes out if it may: put the decision on record.")]
+Rechecks = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="The decision after which the message waited, and did not go out; with --log."),
+]
 GatewayName = Annotated[str, typer.Option("--gateway", metavar="NAME", help="Who sends; with --log.")]
 
 
@@ -41,6 +45,7 @@ def decide(
     timezone: Zone = None,
     log: Log = False,
     gateway: GatewayName = "cli",
+    rechecks: Rechecks = None,
     json: Json = False,
 ) -> None:
     """May this message go out? Exit code 0 if it may, 1 if not."""
@@ -50,7 +55,7 @@ def decide(
             whom, channel=channel, purpose=purpose, brand=brand, sender=sender, at=moment, jurisdiction=region
         )
         if log:  # before it is answered: whoever sends on this answer has it on record
-            put_on_record(ledger, [decision], gateway)
+            put_on_record(ledger, [decision], gateway, rechecks)
     words = [
         f"{'Allowed' if decision.allowed else 'Denied'}: {decision.reason} ({REASONS[decision.reason]})",
         f"  {whom.masked}, {channel}, {purpose}, brand {decision.brand}",

@@ -1,5 +1,6 @@
 """Decisions of commands on record, where the message goes out on their answer."""
 
+import re
 from collections.abc import Iterable
 from itertools import islice
 
@@ -12,13 +13,19 @@ from ledger.stamp import new_id
 from schemas.errors import InputError, shown
 
 BATCH = 5_000
+DECISION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-def put_on_record(ledger: Ledger, decisions: Iterable[Decision], gateway: str) -> None:
-    """Logs decisions and returns once they are durable. Raises InputError, UnavailableError."""
+def put_on_record(ledger: Ledger, decisions: Iterable[Decision], gateway: str, rechecks: str | None = None) -> None:
+    """Logs decisions and returns once they are durable. Raises InputError, UnavailableError.
+
+    `rechecks`: the id of a decision on the same message, which did not go out by it.
+    """
+    if rechecks is not None and not DECISION_ID.fullmatch(rechecks):
+        raise InputError(f"--rechecks {shown(rechecks)} is no id of a decision")
     if not CODE.fullmatch(gateway):
         raise InputError(f"--gateway {shown(gateway)} is no name of a gateway, such as sms-1")
     process, rest = new_id(), iter(decisions)
     with open_decisions(ledger.settings) as log:
         while batch := list(islice(rest, BATCH)):
-            log.send([logged(decision, ledger.references, gateway, process) for decision in batch])
+            log.send([logged(decision, ledger.references, gateway, process, rechecks=rechecks) for decision in batch])

@@ -36,6 +36,13 @@ Rejects = Annotated[Path | None, typer.Option(help="Where rows of --sends go tha
 Enforced = Annotated[
     bool, typer.Option("--after-enforced", help="Only what went out after the no was in force at every gateway.")
 ]
+AllReasons = Annotated[
+    bool,
+    typer.Option(
+        "--all-reasons",
+        help="Also what was denied without a no of theirs: halted, held, no consent, a sender out of use.",
+    ),
+]
 ByContact = Annotated[bool, typer.Option("--affected", help="One line a contact and gateway, from when to when.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Only what was sent from then on.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only what was sent before then.")]
@@ -56,6 +63,7 @@ def violations(
     since: Since = None,
     until: Until = None,
     after_enforced: Enforced = False,
+    all_reasons: AllReasons = False,
     affected: ByContact = False,
     out: Out = None,
     reveal: Reveal = False,
@@ -64,7 +72,10 @@ def violations(
     timezone: Zone = None,
     json: Json = False,
 ) -> None:
-    """Messages that went out after a no to them was recorded, or in force. Exit code 1 if there are any."""
+    """Messages that went out after a no to them was recorded, or in force. Exit code 1 if there are any.
+
+    With --all-reasons also those that the rules denied for any other reason when they went out.
+    """
     from consumers.violations.search import Wanted, search  # numpy, which few other commands need
     from consumers.violations.send_files import send_options
 
@@ -73,7 +84,7 @@ def violations(
             maps or (), defaults or (), brand=ledger.brand(), region=region, zone=zone(timezone), rejects=rejects
         )
         from_log = sends is None if decisions is None else decisions
-        wanted = Wanted(sends, said, from_log, when(since, timezone) or 0, when(until, timezone))
+        wanted = Wanted(sends, said, from_log, when(since, timezone) or 0, when(until, timezone), all_reasons)
         with progress("reading", None):
             searched = search(ledger, log, receipts, wanted)
         found = [one for one in searched.found if one.is_after_enforced or not after_enforced]

@@ -8,9 +8,10 @@ from schemas.distributed import LoggedDecision
 
 
 def logged(
-    decision: Decision, references: References, gateway: str, process: str, shadow: bool = False
-) -> LoggedDecision:
-    """What is logged of a decision; `gateway` and `process` say who made it.
+    decision: Decision, references: References, gateway: str, process: str, shadow: bool = False,
+    rechecks: str | None = None,
+) -> LoggedDecision:  # fmt: skip
+    """What is logged of a decision; `gateway` and `process` say who made it, `rechecks` which one it makes again.
 
     The age of the copy is rounded up to a whole millisecond, so that it is past a limit exactly if the age itself was.
     """
@@ -22,4 +23,5 @@ def logged(
         allowed=decision.verdict.allowed, reason=decision.reason, rule=decision.rule, policy=decision.policy,
         evidence=decision.evidence, watermark=dict(decision.watermark),
         staleness_ms=math.ceil(staleness * 1000) if math.isfinite(staleness) else None, shadow=shadow,
+        rechecks=rechecks,
     )  # fmt: skip

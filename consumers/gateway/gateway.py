@@ -107,8 +107,12 @@ class Gateway:
     def decide(
         self, contact: str | Subject, *, channel: str, purpose: str, brand: str | None = None,
         sender: str | None = None, at: int | None = None, jurisdiction: str | None = None,
+        rechecks: str | None = None,
     ) -> Decision:  # fmt: skip
-        """As `Gate.decide`; while it does not know the stop switch, no to everything (`stale`)."""
+        """As `Gate.decide`; while it does not know the stop switch, no to everything (`stale`).
+
+        `rechecks`: the id of an earlier decision on the same message, which did not go out by it.
+        """
         if at is None:
             at = self.running.now()
         if self.running.knows_switch:
@@ -122,7 +126,7 @@ class Gateway:
             decision = Shadowed.of(decision)
         if self.journal:
             decision.decision_id  # noqa: B018  # made here, for whoever looks at it in another thread
-            self.journal.put(decision)
+            self.journal.put(decision, rechecks)
         return decision
 
     def _blind(
@@ -147,7 +151,7 @@ class Gateway:
         """Asks again, now, about the message of a decision: before it is sent, if it had to wait."""
         return self.decide(
             decision.subject, channel=decision.channel, purpose=decision.purpose, brand=decision.brand or None,
-            sender=decision.sender, jurisdiction=decision.jurisdiction,
+            sender=decision.sender, jurisdiction=decision.jurisdiction, rechecks=decision.decision_id,
         )  # fmt: skip
 
     def scrub(self, source: Path, allowed: Path, denied: Path | None, wanted: Wanted) -> Result:

@@ -20,6 +20,7 @@ from consumers.gate import Decision
 from consumers.gateway.answers import valid_for_s
 from consumers.gateway.gateway import Gateway
 from consumers.gateway.metrics import registry
+from schemas.envelope import EventId
 from schemas.errors import InputError, TimeError
 from schemas.times import parse_time
 
@@ -42,7 +43,7 @@ class Asked(BaseModel):
     at: str | None = None
     region: str | None = None
     jurisdiction: str | None = None
-    decision_id: str | None = None
+    decision_id: EventId | None = None
 
 
 class Many(BaseModel):
@@ -124,7 +125,7 @@ def _one(gateway: Gateway, said: dict[str, Any]) -> dict[str, object]:
         raise InputError("name the contact, once: as contact or as number")
     decision = gateway.decide(
         contact, channel=asked.channel, purpose=asked.purpose, brand=asked.brand, sender=asked.sender,
-        at=_at(asked.at), jurisdiction=asked.jurisdiction or asked.region,
+        at=_at(asked.at), jurisdiction=asked.jurisdiction or asked.region, rechecks=asked.decision_id,
     )  # fmt: skip
     return _as_json(decision, asked.decision_id)
 

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 
 from consumers.decisions.left_over import leave, left
@@ -34,15 +34,18 @@ class Journal:
         self._connect, self._references, self._report, self._most = connect, references, report, most
         self._gateway, self._process, self._shadow = gateway, process, shadow
         self._left_over = left_over
-        self._waiting: deque[Decision] = deque()
+        self._waiting: deque[tuple[Decision, str | None]] = deque()
         self._stopping = threading.Event()
         self.logged = 0
         self.dropped = 0
 
-    def put(self, decision: Decision) -> None:
-        """Takes a decision to be logged; drops it, and counts that, where too many wait."""
+    def put(self, decision: Decision, rechecks: str | None = None) -> None:
+        """Takes a decision to be logged; drops it, and counts that, where too many wait.
+
+        `rechecks`: the id of the decision that it takes the place of.
+        """
         if len(self._waiting) < self._most:
-            self._waiting.append(decision)
+            self._waiting.append((decision, rechecks))
         else:
             self.dropped += 1
 
@@ -88,7 +91,7 @@ class Journal:
         try:
             if self._left_over is None:
                 raise OSError("there is no file to leave them in")
-            leave(self._left_over, map(self._logged, self._waiting))
+            leave(self._left_over, starmap(self._logged, self._waiting))
         except OSError as error:
             self.dropped += waiting
             self._report(f"{waiting:,} decisions are lost: the broker is away, and {error}")
@@ -99,7 +102,7 @@ class Journal:
         while True:
             is_last = self._stopping.is_set()
             while batch := list(islice(self._waiting, BATCH)):
-                out.send([self._logged(decision) for decision in batch])
+                out.send(list(starmap(self._logged, batch)))
                 for _ in batch:  # only now: what was not acknowledged is sent again
                     self._waiting.popleft()
                 self.logged += len(batch)
@@ -107,5 +110,5 @@ class Journal:
                 return
             self._stopping.wait(EVERY_S)
 
-    def _logged(self, decision: Decision) -> LoggedDecision:
-        return logged(decision, self._references, self._gateway, self._process, self._shadow)
+    def _logged(self, decision: Decision, rechecks: str | None) -> LoggedDecision:
+        return logged(decision, self._references, self._gateway, self._process, self._shadow, rechecks)

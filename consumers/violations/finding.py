@@ -9,11 +9,13 @@ from typing import Any, Final, NamedTuple
 from consumers.confirm import Receipts
 from consumers.confirmation import Target
 from consumers.enforcing import Enforcing, Register, Watched
-from consumers.violations.judging import Cause, Violation
+from consumers.violations.judging import OTHERS, Cause, Violation
+from consumers.wording import REASONS
 from ledger.log import Log
 from schemas.times import rfc3339
 
 ALWAYS: Final = -1
+NEVER: Final = 1 << 62
 COLUMNS: Final[dict[str, type]] = {
     "sent_at": datetime, "subject": str, "ref": str, "kind": str, "channel": str, "purpose": str, "brand": str,
     "sender": str, "gateway": str, "reason": str, "events": list, "recorded_at": datetime, "enforced_at": datetime,
@@ -21,7 +23,7 @@ COLUMNS: Final[dict[str, type]] = {
 }  # fmt: skip
 AFFECTED: Final[dict[str, type]] = {
     "subject": str, "ref": str, "gateway": str, "channel": str, "purpose": str, "brand": str, "sends": int,
-    "after_enforced": int, "first_at": datetime, "last_at": datetime, "recorded_at": datetime,
+    "reason": str, "after_enforced": int, "first_at": datetime, "last_at": datetime, "recorded_at": datetime,
 }  # fmt: skip
 
 
@@ -36,20 +38,30 @@ class Found(NamedTuple):
         """Whether it went out although every gateway had told that it has the no."""
         return self.enforced_at is not None and self.violation.send.at > self.enforced_at
 
+    @property
+    def after(self) -> str | None:
+        """What had happened to the no: `enforced`, or only `recorded`; None where nobody had said no."""
+        if not self.violation.is_no:
+            return None
+        return "enforced" if self.is_after_enforced else "recorded"
+
 
 def with_enforcement(log: Log, receipts: Receipts, violations: Sequence[Violation]) -> Iterator[Found]:
     """Each violation with when its no was in force everywhere, from one reading of the receipts.
 
     Raises UnavailableError.
     """
-    causes = sorted({violation.cause for violation in violations if violation.cause.position is not None})
+    noes = [violation.cause for violation in violations if violation.is_no and violation.cause]
+    causes = sorted({cause for cause in noes if cause.position is not None})
     enforcing: Enforcing[Cause] = Enforcing(Register(log), receipts)
     watched = (Watched(cause, _target(cause), ALWAYS) for cause in causes)
     enforced = {found.what: found.enforcement.at for found in enforcing.of(watched)} if causes else {}
     for violation in violations:
         cause = violation.cause
-        # A yes that ran out did so at every gateway by itself.
-        yield Found(violation, cause.recorded_at if cause.position is None else enforced.get(cause))
+        if cause is None or not violation.is_no:
+            yield Found(violation, None)
+        else:  # a yes that ran out did so at every gateway by itself
+            yield Found(violation, cause.recorded_at if cause.position is None else enforced.get(cause))
 
 
 def _target(cause: Cause) -> Target:
@@ -75,10 +87,10 @@ def as_json(found: Found, names: Mapping[str, str]) -> dict[str, Any]:
         "gateway": send.message.gateway,
         "reason": reason,
         "events": list(evidence),
-        "recorded_at": rfc3339(cause.recorded_at),
+        "recorded_at": rfc3339(cause.recorded_at) if cause else None,
         "enforced_at": None if enforced_at is None else rfc3339(enforced_at),
-        "after": "enforced" if found.is_after_enforced else "recorded",
-        "lag_s": round((send.at - cause.recorded_at) / 1_000, 3),
+        "after": found.after,
+        "lag_s": round((send.at - cause.recorded_at) / 1_000, 3) if cause else None,
         "source": send.source,
         "shadow": send.message.shadow,
     }
@@ -86,11 +98,12 @@ def as_json(found: Found, names: Mapping[str, str]) -> dict[str, Any]:
 
 def in_words(line: Mapping[str, Any]) -> str:
     """One line as a person reads it."""
+    sent = f"sent {line['sent_at']} to {line['subject']} by {line['gateway']}: {line['channel']}, {line['purpose']}"
+    if line["after"] is None:
+        return f"{sent}; {line['reason']}, {line['source']}"
     after = "in force" if line["after"] == "enforced" else "recorded, not in force everywhere yet"
-    return (
-        f"sent {line['sent_at']} to {line['subject']} by {line['gateway']}: {line['channel']}, {line['purpose']}, "
-        f"{line['lag_s']:,.1f} s after the no was recorded ({after}); {line['reason']}, {line['source']}"
-    )
+    lag = f"{line['lag_s']:,.1f} s after the no was recorded ({after})"
+    return f"{sent}, {lag}; {line['reason']}, {line['source']}"
 
 
 @dataclass(slots=True)
@@ -99,9 +112,9 @@ class Affected:
 
     sends: int = 0
     after_enforced: int = 0
-    first_at: int = 1 << 62
+    first_at: int = NEVER
     last_at: int = 0
-    recorded_at: int = 1 << 62
+    recorded_at: int = NEVER
 
     def take(self, found: Found) -> None:
         """One more."""
@@ -109,10 +122,11 @@ class Affected:
         self.sends += 1
         self.after_enforced += found.is_after_enforced
         self.first_at, self.last_at = min(self.first_at, at), max(self.last_at, at)
-        self.recorded_at = min(self.recorded_at, found.violation.cause.recorded_at)
+        if found.violation.cause:
+            self.recorded_at = min(self.recorded_at, found.violation.cause.recorded_at)
 
 
-Key = tuple[str, str, str, str, str]
+Key = tuple[str, str, str, str, str, str]
 
 
 def affected(found: Iterable[Found]) -> dict[Key, Affected]:
@@ -121,14 +135,15 @@ def affected(found: Iterable[Found]) -> dict[Key, Affected]:
     for one in found:
         send = one.violation.send
         said = send.message
-        key = (send.subject.hex(), said.gateway, said.channel, said.purpose, said.brand)
+        reason = "revoked" if one.violation.is_no else one.violation.reason
+        key = (send.subject.hex(), said.gateway, said.channel, said.purpose, said.brand, reason)
         by.setdefault(key, Affected()).take(one)
     return by
 
 
 def affected_as_json(key: Key, one: Affected, names: Mapping[str, str]) -> dict[str, Any]:
     """As one line of `violations --affected --json`."""
-    ref, gateway, channel, purpose, brand = key
+    ref, gateway, channel, purpose, brand, reason = key
     return {
         "subject": names[ref],
         "ref": ref,
@@ -136,29 +151,38 @@ def affected_as_json(key: Key, one: Affected, names: Mapping[str, str]) -> dict[
         "channel": channel,
         "purpose": purpose,
         "brand": brand,
+        "reason": reason,
         "sends": one.sends,
         "after_enforced": one.after_enforced,
         "first_at": rfc3339(one.first_at),
         "last_at": rfc3339(one.last_at),
-        "recorded_at": rfc3339(one.recorded_at),
+        "recorded_at": rfc3339(one.recorded_at) if one.recorded_at < NEVER else None,
     }
 
 
 def affected_in_words(line: Mapping[str, Any]) -> str:
     """One line as a person reads it."""
+    why = f"the no was recorded {line['recorded_at']}" if line["reason"] == "revoked" else line["reason"]
     return (
         f"{line['subject']}: {line['sends']:,} sent by {line['gateway']} ({line['channel']}, {line['purpose']}) from "
-        f"{line['first_at']} to {line['last_at']}; the no was recorded {line['recorded_at']}"
+        f"{line['first_at']} to {line['last_at']}; {why}"
     )
 
 
 def totals_in_words(sends: int, found: Sequence[Found]) -> Iterator[str]:
     """How `violations` ends."""
-    after = sum(one.is_after_enforced for one in found)
-    contacts = len({one.violation.send.subject for one in found})
+    noes = [one for one in found if one.violation.is_no]
+    after = sum(one.is_after_enforced for one in noes)
+    contacts = len({one.violation.send.subject for one in noes})
     yield (
-        f"{sends:,} messages sent; {len(found):,} of them, to {contacts:,} contact(s), against a no: {after:,} after "
-        f"it was in force everywhere, {len(found) - after:,} after it was recorded and before that"
+        f"{sends:,} messages sent; {len(noes):,} of them, to {contacts:,} contact(s), against a no: {after:,} after "
+        f"it was in force everywhere, {len(noes) - after:,} after it was recorded and before that"
     )
-    for gateway, count in sorted(Counter(one.violation.send.message.gateway for one in found).items()):
+    for gateway, count in sorted(Counter(one.violation.send.message.gateway for one in noes).items()):
         yield f"  {count:>12,}  by {gateway}"
+    others = Counter(one.violation.reason for one in found if not one.violation.is_no)
+    if others:
+        yield f"{others.total():,} more that the rules denied when they went out:"
+    for reason in OTHERS:
+        if others[reason]:
+            yield f"  {others[reason]:>12,}  {reason}: {REASONS[reason]}"

@@ -32,12 +32,35 @@ class Noes:
         for subject, at in noes.items():
             self._add(subject, at)
 
+    def place(self, subject: bytes) -> int:
+        """Where the contact stands among these; -1 if it is none of them."""
+        return self.places.get(subject, -1)
+
+    def may_stand(self, place: int, at: int) -> bool:
+        """Whether one of the noes to a contact had been recorded before a time."""
+        return at > self.since[place]
+
     def _add(self, subject: bytes, at: int) -> None:
         place = self.places.setdefault(subject, len(self.since))
         if place == len(self.since):
             self.since.append(at)
         else:
             self.since[place] = min(self.since[place], at)
+
+
+class Anybody:
+    """Every contact that is named, in place of those of `Noes`: for what is denied without a no of theirs."""
+
+    def __init__(self) -> None:
+        self.places: dict[bytes, int] = {}
+
+    def place(self, subject: bytes) -> int:
+        """Where the contact stands, from now on."""
+        return self.places.setdefault(subject, len(self.places))
+
+    def may_stand(self, _place: int, _at: int) -> bool:
+        """Always."""
+        return True
 
 
 def _first_noes(log: Log) -> tuple[dict[bytes, int], dict[bytes, set[bytes]]]:

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 from consumers.confirm import Receipts
 from consumers.opened import Ledger
 from consumers.violations.finding import Found, with_enforcement
-from consumers.violations.judging import Judge
-from consumers.violations.noes import Noes
+from consumers.violations.judging import Judge, rank
+from consumers.violations.noes import Anybody, Noes
 from consumers.violations.send_files import SendOptions, take_file
 from consumers.violations.sends import Sends, take_decisions
 from ledger.decisions import Decisions
@@ -26,11 +26,13 @@ class Wanted(NamedTuple):
     decisions: bool
     since: int = 0
     until: int | None = None
+    all_reasons: bool = False
+    """Not only noes: whatever the rules denied then, halted traffic or missing consent."""
 
 
 @dataclass(slots=True)
 class Searched:
-    """What was found, by contact and time, and what could not be read."""
+    """What was found, noes first, then reason by reason, each by contact and time; and what could not be read."""
 
     sends: int = 0
     found: list[Found] = field(default_factory=list)
@@ -43,7 +45,7 @@ def search(ledger: Ledger, decisions: Decisions, receipts: Receipts, wanted: Wan
     """Searches. Raises InputError for a file or mapping that cannot be meant, UnavailableError."""
     searched = Searched()
     with rarely():
-        sends = Sends(Noes(ledger.log), wanted.since, wanted.until)
+        sends = Sends(Anybody() if wanted.all_reasons else Noes(ledger.log), wanted.since, wanted.until)
         if wanted.file is not None:
             taken = take_file(sends, wanted.file, ledger.references, wanted.options)
             searched.rejected, searched.rejects_file = taken.rejected, taken.rejects_file
@@ -52,6 +54,7 @@ def search(ledger: Ledger, decisions: Decisions, receipts: Receipts, wanted: Wan
             stored = decisions.scan(max(0, wanted.since - WAITED), until)
             searched.unreadable = take_decisions(sends, stored)
         searched.sends = sends.count
-        violations = list(Judge(ledger.log).violations(sends.by_contact()))
+        violations = list(Judge(ledger.log, wanted.all_reasons).violations(sends.by_contact()))
+        violations.sort(key=rank)  # stable: of each reason by contact and time
         searched.found = list(with_enforcement(ledger.log, receipts, violations))
     return searched

@@ -6,6 +6,7 @@ whom, when and what; one that does not is rejected with its line and the reason,
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -21,6 +22,7 @@ from consumers.violations.moments import Moments
 from consumers.violations.sends import UNKNOWN, Message, Sends
 from ledger.reference import References
 from schemas.errors import InputError, shown
+from schemas.number import region_of
 from schemas.scope import EVERYTHING, path
 from schemas.subject import SubjectKind, address
 
@@ -97,6 +99,11 @@ def _places(columns: Sequence[str], options: SendOptions) -> dict[str, int]:
     return places
 
 
+@lru_cache(MANY)
+def _somewhere(message: Message, jurisdiction: str | None) -> Message:
+    return message._replace(jurisdiction=jurisdiction)
+
+
 class _Rows:
     """Takes batches of rows: references are made for all numbers of a batch together."""
 
@@ -121,6 +128,7 @@ class _Rows:
                 yield row, str(error)
                 continue
             if self._sends.counts(at):
+                message = _somewhere(message, region_of(contact)) if self._sends.asks_where else message
                 contacts.append(contact)
                 taken.append((row, at, message))
         digests = self._digests(contacts, taken)

@@ -7,19 +7,20 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import orjson
 
-from consumers.violations.noes import Noes
+from consumers.violations.noes import Anybody, Noes
 from ledger.decisions import Stored
 from schemas.subject import SubjectKind
 
 UNKNOWN: Final = "unknown"
 FOREVER: Final = 1 << 62
-ALLOWED, DENIED, SHADOW = b'"allowed":true', b'"allowed":false', b'"shadow":true'
+ALLOWED, DENIED = b'"allowed":true', b'"allowed":false'
+SHADOW, RECHECKS = b'"shadow":true', b'"rechecks":'
 
 
 class Message(NamedTuple):
     """What many sends have in common. `gateway`: which one sent it, as the record or the file says.
 
-    Where the contact is makes no difference to a no.
+    Where the contact is (`jurisdiction`) makes no difference to a no.
     """
 
     kind: SubjectKind
@@ -29,6 +30,7 @@ class Message(NamedTuple):
     sender: str | None
     gateway: str
     shadow: bool = False
+    jurisdiction: str | None = None
 
 
 class Send(NamedTuple):
@@ -43,20 +45,23 @@ class Send(NamedTuple):
 class Sends:
     """Those that are to be looked at, by contact and time."""
 
-    def __init__(self, noes: Noes, since: int = 0, until: int | None = None) -> None:
+    def __init__(self, noes: Noes | Anybody, since: int = 0, until: int | None = None) -> None:
         """Of what was sent from `since` on and before `until`."""
         self._noes, self._since, self._end = noes, since, FOREVER if until is None else until
+        self.place = noes.place
         self.count = 0
         """All that were sent in that time, to anybody."""
         self._messages: dict[Message, int] = {}
         self._places, self._times, self._kinds = array("q"), array("q"), array("l")
         self._ids = bytearray()
+        self._superseded = set[bytes]()
         self.file = ""
         """Of the sends whose source is a line: the file."""
 
-    def place(self, subject: bytes) -> int:
-        """Where the contact stands among those that ever said no; -1 if it is none of them."""
-        return self._noes.places.get(subject, -1)
+    @property
+    def asks_where(self) -> bool:
+        """Whether it matters where a contact is."""
+        return isinstance(self._noes, Anybody)
 
     @property
     def is_of_all_times(self) -> bool:
@@ -71,12 +76,21 @@ class Sends:
         return False
 
     def add(self, place: int, at: int, message: Message, source: bytes) -> None:
-        """A send to a contact that ever said no; `source` in 16 bytes."""
-        if at > self._noes.since[place]:
+        """A send to a contact that has a place; `source` in 16 bytes."""
+        if self._noes.may_stand(place, at):
             self._places.append(place)
             self._times.append(at)
             self._kinds.append(self._messages.setdefault(message, len(self._messages)))
             self._ids += source
+
+    def supersede(self, decision: bytes) -> None:
+        """Takes back a send that waited and was asked about again: it went out by the later answer, or not at all.
+
+        `decision`: the id of its decision, a UUIDv7, which begins with its time.
+        """
+        if decision not in self._superseded:
+            self._superseded.add(decision)
+            self.count -= self._since <= int.from_bytes(decision[:6]) < self._end
 
     def by_contact(self) -> Iterator[Send]:
         """In the order of contacts and, of each, of time; a record that stands in the log twice comes once."""
@@ -84,12 +98,13 @@ class Sends:
         places, times = np.frombuffer(self._places, np.int64), np.frombuffer(self._times, np.int64)
         moment, seen = (-1, -1), set[bytes]()
         for number in np.lexsort((times, places)).tolist():
-            place, at, source = self._places[number], self._times[number], self._ids[number * 16 : number * 16 + 16]
+            place, at = self._places[number], self._times[number]
+            source = bytes(self._ids[number * 16 : number * 16 + 16])
             if moment != (place, at):
                 moment, seen = (place, at), set()
-            if bytes(source) not in seen:
-                seen.add(bytes(source))
-                yield Send(subjects[place], at, messages[self._kinds[number]], self._named(bytes(source)))
+            if source not in seen and source not in self._superseded:
+                seen.add(source)
+                yield Send(subjects[place], at, messages[self._kinds[number]], self._named(source))
 
     def _named(self, source: bytes) -> str:
         if source[:8] == bytes(8):
@@ -99,7 +114,10 @@ class Sends:
 
 
 def take_decisions(sends: Sends, stored: Iterable[Stored]) -> int:
-    """Adds what was allowed, or answered as allowed in shadow mode; returns how many records could not be read."""
+    """Adds what was allowed, or answered as allowed in shadow mode; returns how many records could not be read.
+
+    Of a message that was asked about again before it was sent only the last answer counts.
+    """
     unreadable = 0
     for one in stored:
         place = sends.place(one.subject)
@@ -108,20 +126,26 @@ def take_decisions(sends: Sends, stored: Iterable[Stored]) -> int:
             continue
         try:
             said = orjson.loads(one.value)
+            if said.get("rechecks"):
+                sends.supersede(_packed(said["rechecks"]))
             if (said["allowed"] or said.get("shadow")) and sends.counts(said["at"]) and place >= 0:
-                sends.add(place, said["at"], _message(said), bytes.fromhex(said["decision_id"].replace("-", "")))
+                sends.add(place, said["at"], _message(said), _packed(said["decision_id"]))
         except (ValueError, KeyError, TypeError, AttributeError):
             unreadable += 1
     return unreadable
 
 
+def _packed(decision_id: str) -> bytes:
+    return bytes.fromhex(decision_id.replace("-", ""))
+
+
 def _is_plain(value: bytes) -> bool:
     """Whether it can be told without reading it whether the message went out: as we write it, in no shadow mode."""
-    return (ALLOWED in value or DENIED in value) and SHADOW not in value
+    return (ALLOWED in value or DENIED in value) and SHADOW not in value and RECHECKS not in value
 
 
 def _message(said: dict[str, Any]) -> Message:
     return Message(
         said["kind"], said["channel"], said["purpose"], said["brand"], said.get("sender"), said["gateway"],
-        bool(said.get("shadow")),
+        bool(said.get("shadow")), said.get("jurisdiction"),
     )  # fmt: skip
