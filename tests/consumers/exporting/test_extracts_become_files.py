@@ -96,3 +96,13 @@ def test_without_read_models_it_says_what_to_run(commands: Commands) -> None:
     answer = commands("export", "events", "out.csv")
     assert answer.code == 2
     assert "prefledger projector run --once" in answer.err
+
+
+def test_a_database_that_is_away_or_none_leaves_no_file(commands: Commands, tmp_path: Path) -> None:
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
+    assert commands("export", "events", "out.csv").code == 3
+    (tmp_path / "notes.db").write_text("This is no database, and long enough not to be taken for an empty one. " * 9)
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", f"sqlite:///{tmp_path / 'notes.db'}")
+    for arguments in (("events", "out.csv"), ("out.csv", "--query", "SELECT 1 AS one FROM events")):
+        assert commands("export", *arguments).code == 2
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
