@@ -118,39 +118,54 @@ def _pack(folder: Path, out: Path) -> None:
     draft.rename(out)
 
 
-def restore(source: Path, settings: Settings, newer: Log | None, reopen: Callable[[], Ledger]) -> Restored:
+def restore(source: Path, settings: Settings, newer: Log | None, reopen: Callable[[Settings], Ledger]) -> Restored:
     """Brings a backup back where there is no ledger yet, and applies again the erasures that its copy had missed.
 
-    `newer`: a later copy of the same log, whose erasures count as well. Raises RefusedError where a ledger is.
+    That happens in a folder beside, before anything takes its name: killed at any time, a restore leaves no ledger in
+    which somebody is back who was erased. `newer`: a later copy of the same log, whose erasures count as well. Raises
+    RefusedError where a ledger is.
     """
     for path in (settings.ledger_path, settings.people_path, settings.secret_file):
         if path.exists():
             raise RefusedError(f"{path} exists; a backup is restored only where there is no ledger: move it away first")
-    manifest = _unpack(source, settings)
-    with reopen() as ledger:
-        refs = erased_refs(ledger.log) | (erased_refs(newer) if newer else set())
-        again = sum(ledger.people.erase(ref) for ref in sorted(refs))
-        return Restored(sum(ledger.log.ends().values()), str(manifest["made_at"]), again)
-
-
-def _unpack(source: Path, settings: Settings) -> dict[str, object]:
-    targets = {
-        "ledger.db": settings.ledger_path,
-        "people.db": settings.people_path,
-        "secret": settings.secret_file,
-    }
     settings.ledger_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.ledger_path.parent, prefix=".restore-") as name:
         folder = Path(name)
         manifest = _extract(source, folder)
-        for member, target in targets.items():
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (folder / member).chmod(0o600)
-            (folder / member).replace(target)
-        if (folder / DECISIONS).exists() and not settings.decisions_path.exists():  # an older backup has none
-            (folder / DECISIONS).replace(settings.decisions_path)
-        _bring_back_proofs(folder / PROOFS, settings)
-    return manifest
+        with reopen(_beside(settings, folder)) as ledger:
+            refs = erased_refs(ledger.log) | (erased_refs(newer) if newer else set())
+            again = sum(ledger.people.erase(ref) for ref in sorted(refs))
+            events = sum(ledger.log.ends().values())
+        _take_their_names(folder, settings)
+    return Restored(events, str(manifest["made_at"]), again)
+
+
+def _beside(settings: Settings, folder: Path) -> Settings:
+    """The settings of a ledger in a folder of its own."""
+    return settings.model_copy(
+        update={
+            "home": folder,
+            "ledger_url": f"sqlite:///{folder / 'ledger.db'}",
+            "database_url": f"sqlite:///{folder / 'projections.db'}",
+            "secret_file": folder / "secret",
+            "signing_key_file": folder / "signing-key",
+        }
+    )
+
+
+def _take_their_names(folder: Path, settings: Settings) -> None:
+    """Puts everything in its place; the secret last, without which nothing opens."""
+    if (folder / DECISIONS).exists() and not settings.decisions_path.exists():  # an older backup has none
+        (folder / DECISIONS).replace(settings.decisions_path)
+    _bring_back_proofs(folder / PROOFS, settings)
+    for member, target in (
+        ("people.db", settings.people_path),
+        ("ledger.db", settings.ledger_path),
+        ("secret", settings.secret_file),
+    ):
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / member).chmod(0o600)
+        (folder / member).replace(target)
 
 
 def _bring_back_proofs(archive: Path, settings: Settings) -> None:

@@ -41,7 +41,7 @@ def restore(
     """Bring a backup back where there is no ledger, and apply again what was erased since."""
     in_force = load()
     later = open_log_alone(newer) if newer else None
-    restored = backups.restore(source, in_force, later, lambda: open_ledger(in_force))
+    restored = backups.restore(source, in_force, later, open_ledger)
     words = [
         f"Restored {restored.events:,} events as of {restored.made_at}; what was recorded after that is not in it.",
         f"{restored.erased_again} record(s) were erased again.",

@@ -1,6 +1,7 @@
 """An erasure that a crash or a race cut short is finished: by the next command, or by whoever sweeps."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -29,8 +30,12 @@ run(sys.argv[1:])
 
 
 def killed_while_erasing(commands: Commands, number: str) -> None:
+    killed_while(commands, "erase", number, "--yes")
+
+
+def killed_while(commands: Commands, *arguments: str) -> None:
     environment = {**os.environ, "PREFLEDGER_HOME": str(commands.home)}
-    command = [sys.executable, "-c", KILLED_BEFORE_THE_REMOVAL, "erase", number, "--yes"]
+    command = [sys.executable, "-c", KILLED_BEFORE_THE_REMOVAL, *arguments]
     done = subprocess.run(command, env=environment, check=False, capture_output=True)
     assert done.returncode == -9, done
 
@@ -70,6 +75,22 @@ def test_where_the_machine_never_comes_back_the_doctor_of_another_removes(comman
     assert is_kept(commands, JEAN), "no mark, so nobody but the doctor looks"
     assert any("1 identities were removed" in line["what"] for line in commands.lines("doctor"))
     assert not is_kept(commands, JEAN)
+
+
+def test_a_restore_that_is_killed_brings_nobody_back(commands: Commands) -> None:
+    commands.json("revoke", NUMBER, "--evidence", "this is Jean Tremblay")
+    copy, later = commands.home.parent / "backup.tar", commands.home.parent / "later.db"
+    commands.json("backup", str(copy))
+    commands.json("erase", NUMBER, "--yes")
+    (commands.home / "ledger.db").rename(later)
+    shutil.rmtree(commands.home)
+    restore = ("restore", str(copy), "--newer", str(later))
+    killed_while(commands, *restore)
+    assert not {path.name for path in commands.home.iterdir()} & {"ledger.db", "people.db", "secret"}
+    assert commands.json(*restore)["erased_again"] == 2
+    assert not is_kept(commands, JEAN)
+    assert commands.reason(NUMBER) == "revoked_by_number"
+    assert commands("doctor").code == 0
 
 
 def test_a_mark_whose_event_is_still_to_come_is_left_alone_for_an_hour(commands: Commands) -> None:
