@@ -96,7 +96,7 @@ class Kafka:
             self._format(library, properties)
         command = ["java", *HEAP, "-cp", f"{library}/*", "kafka.Kafka", str(properties)]
         self._process = Process("kafka", command, self.folder / "kafka.log")
-        self._process.wait_until(lambda: listens(self.port), 60, "it takes connections")
+        self._process.wait_until(lambda: listens(self.port), 180, "it takes connections")
         return self
 
     def _format(self, library: Path, properties: Path) -> None:
