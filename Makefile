@@ -36,7 +36,7 @@ check: $(STAMP)  ## format, lint, types, architecture, docs
 bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (about an hour)
 	@$(BIN)/python -m bench
 
-stack: $(STAMP)  ## Kafka, workers and gateways on this machine, without Docker, until Ctrl-C
+stack: $(STAMP)  ## Kafka, PostgreSQL, workers, gateways and the projector on this machine, without Docker, until Ctrl-C
 	@$(BIN)/python -m stack
 
 soak: $(STAMP)  ## long randomised runs

@@ -1,6 +1,7 @@
 """`make stack`: the whole thing on this machine, without Docker, until it is told to stop.
 
-Kafka from Maven, the topics, workers and gateways as processes of their own, all on loopback, their data in `.stack`.
+Kafka from Maven, PostgreSQL from the package index, the topics, workers, gateways and the projector as processes of
+their own, all on loopback or a socket, their data in `.stack`.
 Started again, it goes on with what it had.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from stack.kafka import Kafka
+from stack.postgres import Postgres
 from stack.processes import LOOPBACK, Process, listens
 from stack.services import KAFKA_PORT, Service, services
 
@@ -34,7 +36,6 @@ def main() -> int:
         signal.signal(number, _stop)
     try:
         with running(FOLDER) as processes:
-            _say_where()
             watch(processes)
     except Stopped:
         print("stopped", flush=True)
@@ -59,27 +60,40 @@ def running(folder: Path) -> Iterator[list[Process]]:
         stack.callback(kafka.stop)
         kafka.start()
         print(f"{'kafka':<12} {kafka.address}  process {kafka.process.pid}", flush=True)
+        postgres = stack.enter_context(Postgres(folder / "postgres"))
+        print(f"{'postgres':<12} {postgres.url}  process {postgres.pid}", flush=True)
+        settings = environment(folder / "home", postgres.url)
         processes = [kafka.process]
         for service in services(OFFSET):
-            process = _started(service, folder)
+            process = _started(service, folder, settings)
             stack.callback(_ended, process)
             _wait(service, process)
             if not service.once:
                 processes.append(process)
-                print(f"{service.name:<12} http://{LOOPBACK}:{service.port}  process {process.pid}", flush=True)
+                _say_running(service, process)
+        _say_where(settings)
         yield processes
 
 
-def _started(service: Service, folder: Path) -> Process:
+def _say_running(service: Service, process: Process) -> None:
+    where = f"http://{LOOPBACK}:{service.port}" if service.port else service.says
+    print(f"{service.name:<12} {where}  process {process.pid}", flush=True)
+
+
+def _started(service: Service, folder: Path, settings: dict[str, str]) -> Process:
     home = folder / "home"
     arguments = [argument.replace("{home}", str(home)) for argument in service.arguments]
     command = [str(Path(sys.executable).with_name("prefledger")), *arguments]
-    return Process(service.name, command, folder / "logs" / f"{service.name}.log", environment(home))
+    return Process(service.name, command, folder / "logs" / f"{service.name}.log", settings)
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, database: str) -> dict[str, str]:
     """The settings by which a command finds this stack."""
-    return {"PREFLEDGER_HOME": str(home), "PREFLEDGER_LEDGER_URL": f"kafka://{LOOPBACK}:{KAFKA_PORT + OFFSET}"}
+    return {
+        "PREFLEDGER_HOME": str(home),
+        "PREFLEDGER_LEDGER_URL": f"kafka://{LOOPBACK}:{KAFKA_PORT + OFFSET}",
+        "PREFLEDGER_DATABASE_URL": database,
+    }
 
 
 def _wait(service: Service, process: Process) -> None:
@@ -89,6 +103,8 @@ def _wait(service: Service, process: Process) -> None:
             time.sleep(0.05)
         if process.code != 0:
             raise RuntimeError(f"{service.name} has ended with {process.code}: {process.said()}")
+    elif service.says:
+        process.wait_until(lambda: service.says in process.said(), READY_S, "it is ready")
     else:
         process.wait_until(lambda: answers(service.port, "/readyz"), READY_S, "it is ready")
 
@@ -106,11 +122,12 @@ def _ended(process: Process) -> None:
         process.stop()
 
 
-def _say_where() -> None:
+def _say_where(settings: dict[str, str]) -> None:
     print("\nEverything is ready. In another terminal:\n", flush=True)
-    for name, value in environment(FOLDER / "home").items():
-        print(f"  export {name}={value}")
-    print("  prefledger revoke +14165550123 --json\n  prefledger confirm EVENT_ID --wait 5\n", flush=True)
+    for name, value in settings.items():
+        print(f"  export {name}='{value}'")
+    print("  prefledger revoke +14165550123 --json\n  prefledger confirm EVENT_ID --wait 5", flush=True)
+    print("  prefledger db share && prefledger db status\n", flush=True)
     print("Ctrl-C stops it; what was recorded stays in", FOLDER.name, flush=True)
 
 

@@ -13,7 +13,8 @@ GATEWAYS = 3
 class Service(NamedTuple):
     """One process: `prefledger` and its arguments.
 
-    `port` answers HTTP at `health` on loopback; `once`: it ends by itself, and the others wait for that.
+    `port` answers HTTP at `health` on loopback; `says`: what one without a port writes once it is ready; `once`: it
+    ends by itself; `after`: the services that it waits for, ours or not.
     """
 
     name: str
@@ -21,6 +22,8 @@ class Service(NamedTuple):
     port: int | None = None
     health: str = "/healthz"
     once: bool = False
+    says: str = ""
+    after: tuple[str, ...] = ("topics",)
 
 
 def services(offset: int = 0) -> tuple[Service, ...]:
@@ -30,9 +33,12 @@ def services(offset: int = 0) -> tuple[Service, ...]:
             "topics",
             ("topics", "create", "--partitions", str(PARTITIONS), "--replication-factor", "1"),
             once=True,
+            after=("kafka",),
         ),
         *(_worker(number, offset) for number in range(1, WORKERS + 1)),
         *(_gateway(number, offset) for number in range(1, GATEWAYS + 1)),
+        Service("database", ("db", "upgrade"), once=True, after=("postgres",)),
+        Service("projector", ("projector", "run"), says="following the ledger", after=("topics", "database")),
     )
 
 
@@ -48,3 +54,4 @@ def _gateway(number: int, offset: int) -> Service:
 
 
 KAFKA_IMAGE = f"apache/kafka:{VERSION}"
+POSTGRES_IMAGE = "postgres:18"

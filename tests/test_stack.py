@@ -3,9 +3,11 @@
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import typer
 import yaml
@@ -14,11 +16,13 @@ from consumers.cli.main import app
 from consumers.settings import Settings
 from stack import compose
 from stack.kafka import ONE_NODE
+from stack.postgres import DATABASE, Postgres
 from stack.services import services
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 OURS = [service.name for service in services()]
+HEALTHY, DONE = "service_healthy", "service_completed_successfully"
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 
@@ -30,7 +34,7 @@ def described(name: str) -> dict[str, Any]:
 
 def test_the_file_is_made_from_the_list_that_make_stack_starts() -> None:
     assert (ROOT / "docker-compose.yml").read_text("utf-8") == compose.written()
-    assert set(COMPOSE["services"]) == {"kafka", *OURS}
+    assert set(COMPOSE["services"]) == {"kafka", "postgres", *OURS}
 
 
 def test_docker_compose_takes_the_file() -> None:
@@ -48,7 +52,8 @@ def test_every_command_and_option_exists(name: str) -> None:
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
     said = command.make_context(name, words).params
-    assert said["port" if name.startswith("gateway") else "metrics_port" if name.startswith("worker") else "partitions"]
+    wanted = {"gateway": "port", "worker": "metrics_port", "topics": "partitions"}.get(name.partition("-")[0])
+    assert said[wanted] if wanted else not said.get("once"), "a projector goes on"
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -93,10 +98,40 @@ def test_nothing_runs_as_root_and_everything_is_kept_in_volumes() -> None:
     for name in OURS:
         assert described(name)["read_only"] is True
         assert described(name)["volumes"] == ["home:/var/lib/prefledger"]
-    assert set(COMPOSE["volumes"]) == {"kafka", "home"}
+    assert set(COMPOSE["volumes"]) == {"kafka", "postgres", "home"}
 
 
-def test_everything_waits_until_the_topics_are_made() -> None:
+def test_everything_waits_until_the_topics_are_made_and_the_projector_for_its_tables_too() -> None:
+    wanted = {
+        "topics": {"kafka": HEALTHY},
+        "database": {"postgres": HEALTHY},
+        "projector": {"topics": DONE, "database": DONE},
+    }
     for name in OURS:
-        wanted = "kafka" if name == "topics" else "topics"
-        assert list(described(name)["depends_on"]) == [wanted]
+        waits = {other: one["condition"] for other, one in described(name)["depends_on"].items()}
+        assert waits == wanted.get(name, {"topics": DONE})
+
+
+def test_the_database_is_reached_by_whom_it_is_for_and_by_nobody_outside() -> None:
+    found = COMPOSE["services"]["postgres"]
+    assert "ports" not in found
+    assert found["environment"]["POSTGRES_DB"] == DATABASE
+    for name in ("database", "projector"):
+        url = described(name)["environment"]["PREFLEDGER_DATABASE_URL"]
+        assert (
+            Settings.model_validate({"database_url": url}).database_url == f"postgresql://postgres@postgres/{DATABASE}"
+        )
+
+
+def test_postgresql_keeps_what_it_had_and_lets_nothing_run_on() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path must be
+    try:
+        with Postgres(folder) as first, psycopg.connect(first.url, autocommit=True) as connection:
+            url = first.url
+            connection.execute("CREATE TABLE kept (a int)")
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(url)
+        with Postgres(folder) as again, psycopg.connect(again.url) as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    finally:
+        shutil.rmtree(folder)

@@ -46,7 +46,7 @@ def upgrade(url: str, schema: str = LIVE, versions: str | None = None) -> Upgrad
                 connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
             before = _revision(connection, config, engine.url)
             config.attributes["connection"] = connection
-            shared = before != _head(config) and are_shared(connection)
+            shared = schema == LIVE and before != _head(config) and are_shared(connection)
             if shared:
                 drop_views(connection)  # or no column below them could change
             command.upgrade(config, "head")

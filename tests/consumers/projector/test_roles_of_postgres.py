@@ -116,13 +116,18 @@ def test_what_is_printed_is_what_is_applied_and_as_often_as_wanted(shared: Hande
 
 def test_the_projectors_login_keeps_everything_current_and_readers_keep_their_rights(shared: HandedOut) -> None:
     apply(shared, "db", "roles")
-    apply(shared, "db", "grant", "projector", "pia")
+    for role, login in (("analyst", "ana"), ("auditor", "otto"), ("projector", "pia")):
+        apply(shared, "db", "grant", role, login)
     shared.use(shared.url_of("pia"))
     shared.commands.json("revoke", "+14165550177")
     shared.project("--masked-numbers")
+    shared.commands.json("projector", "replay")
     [(count,)] = shared.as_login("lea", "SELECT count(*) FROM analysis.masked_numbers")
     assert count == 4
     assert shared.as_login("ana", "SELECT count(DISTINCT subject) FROM analysis.events WHERE kind = 'number'") == [(4,)]
+    assert shared.as_login("ana", "SELECT count(*) FROM analysis.events WHERE subject IS NULL") == [(0,)]
+    assert shared.as_login("otto", "SELECT count(*) FROM read_models.events") != [(0,)]
+    assert shared.refused("ana", "SELECT * FROM read_models.events") == DENIED, "the new tables are no wider open"
     assert shared.refused("pia", "CREATE ROLE more") == DENIED
 
 
