@@ -185,8 +185,8 @@ def drift(broker: Broker, there: Mapping[str, Described], only: Collection[str] 
         found = there.get(topic.name)
         if found is None:
             yield (
-                f"the topic {topic.name} is missing at {broker.name}, or this user may not see it: run prefledger topics "
-                "create, or see the broker's ACLs"
+                f"the topic {topic.name} is missing at {broker.name}, or this user may not see it: run prefledger "
+                "topics create, or see the broker's ACLs"
             )
             continue
         if ledger and found.partitions != ledger.partitions and _joined(broker, topic.name):
