@@ -103,7 +103,8 @@ class _Blocks:
         self._from = f'FROM "{name}" WHERE rowid BETWEEN ? AND ? AND ({condition})'  # names of ours
         self._bounds = f'SELECT min(rowid), max(rowid) FROM "{name}"'  # noqa: S608
         texts = ", ".join(f"group_concat({_text(column)}, char(31))" for column in columns)
-        self._grouped = f"SELECT count(*), {texts} {self._from}"
+        there = ", ".join(f"count({column.sql})" for column in columns)
+        self._grouped = f"SELECT count(*), {texts}, {there} {self._from}"
 
     def read(self, ahead: ThreadPoolExecutor) -> Iterator[pa.RecordBatch]:
         first, last = self._connection.execute(self._bounds).fetchone()
@@ -124,10 +125,12 @@ class _Blocks:
         return found
 
     def _batch(self, texts: tuple[Any, ...]) -> pa.RecordBatch | None:
-        """The block; None where a cell holds what parts cells, so that it has to be read row by row."""
-        count, *rest = texts
-        arrays = [_apart(text, column) for text, column in zip(rest, self._columns, strict=True)]
+        """The block; None where a cell holds one of our two signs, so that it has to be read row by row."""
+        count, many = texts[0], len(self._columns)
+        arrays = [_apart(text, column) for text, column in zip(texts[1 : many + 1], self._columns, strict=True)]
         if any(len(array) != count for array in arrays):
+            return None
+        if any(count - array.null_count != there for array, there in zip(arrays, texts[many + 1 :], strict=True)):
             return None
         return pa.record_batch(arrays, schema=self._schema)
 
@@ -142,7 +145,7 @@ def _text(column: Column) -> str:
 
 
 def _apart(text: str, column: Column) -> pa.Array:
-    """The cells of a column. A text that is what stands for nothing would be taken for it: no code has such a sign."""
+    """The cells of a column, as far as none of them holds a sign of ours."""
     cells = pc.split_pattern(pa.scalar(text), BETWEEN).values
     if column.nullable:
         cells = pc.if_else(pc.equal(cells, NULL), None, cells)

@@ -21,6 +21,8 @@ STRANGE = [
     "a\nb\r\n",
     "tab\tand \\. \\N",
     "\x1f",
+    "\x1e",
+    "a\x1eb",
     "é – ✓",
     "'",
     "null",
