@@ -19,6 +19,8 @@ Selected = sa.Select[*tuple[Any, ...]]
 MASKED = "masked_numbers"
 IN_MS = " Milliseconds since 1970, UTC."
 PREFIX = f"{ANALYSIS}_"
+BESIDE, OLD = f"{ANALYSIS}_beside", f"{ANALYSIS}_old_"
+DROP_WITHIN_MS = 2_000
 
 
 def is_shown(table: sa.Table) -> bool:
@@ -26,10 +28,10 @@ def is_shown(table: sa.Table) -> bool:
     return table.name not in HIDDEN and any(shown_as(column.name) for column in table.c)
 
 
-def view_name(name: str, dialect: sa.Dialect) -> str:
+def view_name(name: str, dialect: sa.Dialect, schema: str = ANALYSIS) -> str:
     """A view's name in SQL, quoted where need be, by the name of its table."""
     quote = dialect.identifier_preparer.quote
-    return f"{ANALYSIS}.{quote(name)}" if dialect.name == "postgresql" else quote(PREFIX + name)
+    return f"{schema}.{quote(name)}" if dialect.name == "postgresql" else quote(PREFIX + name)
 
 
 def views_of(dialect: sa.Dialect) -> Iterator[tuple[str, Selected]]:
@@ -82,19 +84,38 @@ def drop_views(connection: sa.Connection) -> None:
 
 
 def make_views(connection: sa.Connection) -> None:
-    """Makes every view anew over the tables as they are now, in the transaction of the connection."""
-    drop_views(connection)
-    for statement in statements(connection.dialect):
-        connection.exec_driver_sql(statement)
+    """Makes every view anew over the tables as they are now, in the transaction of the connection.
 
-
-def statements(dialect: sa.Dialect) -> Iterator[str]:
-    """The SQL that makes the views, and on PostgreSQL their schema and comments."""
-    on_postgres = dialect.name == "postgresql"
+    On PostgreSQL in a schema that takes the place of the old one by renaming: to replace a view itself would wait for
+    whoever reads it, and all who come after for that. What is left of the old schema goes with `drop_old_views`.
+    """
+    on_postgres = connection.dialect.name == "postgresql"
     if on_postgres:
-        yield f"CREATE SCHEMA IF NOT EXISTS {ANALYSIS}"
+        connection.exec_driver_sql(f"CREATE SCHEMA {BESIDE}")
+    else:
+        drop_views(connection)
+    for statement in statements(connection.dialect, BESIDE):
+        connection.exec_driver_sql(statement)
+    if on_postgres:
+        if ANALYSIS in sa.inspect(connection).get_schema_names():
+            turn = connection.exec_driver_sql("SELECT pg_current_xact_id()::text").scalar_one()
+            connection.exec_driver_sql(f"ALTER SCHEMA {ANALYSIS} RENAME TO {OLD}{turn}")
+        connection.exec_driver_sql(f"ALTER SCHEMA {BESIDE} RENAME TO {ANALYSIS}")
+
+
+def drop_old_views(connection: sa.Connection) -> None:
+    """Removes schemas whose place was taken, on PostgreSQL. Raises where somebody still reads one, after a moment."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {DROP_WITHIN_MS}")
+    for name in sa.inspect(connection).get_schema_names():
+        if name.startswith(OLD):
+            connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
+
+
+def statements(dialect: sa.Dialect, schema: str) -> Iterator[str]:
+    """The SQL that makes the views, on PostgreSQL in a schema that is there, with comments."""
+    on_postgres = dialect.name == "postgresql"
     for name, selected in views_of(dialect):
-        view = view_name(name, dialect)
+        view = view_name(name, dialect, schema)
         yield f"CREATE VIEW {view} AS {_sql(selected, dialect)}"
         if on_postgres:
             yield from _comments(view, READ_MODELS.tables.get(name), selected, dialect)

@@ -76,16 +76,20 @@ def roles(database: str, dialect: sa.Dialect) -> Iterator[str]:
         yield IF_ALLOWED.format(statement=f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
     for schema in SCHEMAS:
         yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
-        yield f"ALTER SCHEMA {schema} OWNER TO {owner}"
-    yield OWN_ALL.format(owner=owner, schemas=", ".join(f"'{schema}'" for schema in SCHEMAS))
     yield from rights(dialect)
 
 
 OWN_ALL = """DO $$ DECLARE one record; BEGIN
+  IF to_regrole('{owner}') IS NULL OR NOT pg_has_role(current_user, to_regrole('{owner}'), 'MEMBER')
+  THEN RETURN; END IF;
+  FOR one IN SELECT nspname AS name FROM pg_namespace
+    WHERE nspname IN ({schemas}) AND nspowner <> to_regrole('{owner}')
+  LOOP EXECUTE 'ALTER SCHEMA ' || one.name || ' OWNER TO {owner}'; END LOOP;
   FOR one IN SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname IN ({schemas}) AND c.relkind IN ('r', 'v') AND c.relowner <> '{owner}'::regrole
+    WHERE n.nspname IN ({schemas}) AND c.relkind IN ('r', 'v') AND c.relowner <> to_regrole('{owner}')
   LOOP EXECUTE 'ALTER TABLE ' || one.name || ' OWNER TO {owner}'; END LOOP;
 END $$"""
+"""So that whatever an administrator made, too, is the projector's to change."""
 
 
 def rights(dialect: sa.Dialect) -> Iterator[str]:
@@ -94,6 +98,7 @@ def rights(dialect: sa.Dialect) -> Iterator[str]:
     Given again by whoever makes views or swaps tables, in the same transaction, so that no reader is shut out.
     """
     quote = dialect.identifier_preparer.quote
+    yield OWN_ALL.format(owner=role_name("projector"), schemas=", ".join(f"'{schema}'" for schema in SCHEMAS))
     analyst, auditor = role_name("analyst"), role_name("auditor")
     for role in (analyst, auditor, MASKED_NUMBERS_ROLE):
         yield _if_there(role, None, f"GRANT USAGE ON SCHEMA {ANALYSIS} TO {role}")

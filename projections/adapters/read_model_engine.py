@@ -70,7 +70,12 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-SAID: Final = {"too many clients": "53300", "connection slots are reserved": "53300", 'FATAL: database "': "3D000"}
+SAID: Final = {
+    "too many clients": "53300",
+    "too many connections": "53300",
+    "connection slots are reserved": "53300",
+    'FATAL: database "': "3D000",
+}
 """What a server says when it lets nobody in, which the driver gives without a code."""
 
 

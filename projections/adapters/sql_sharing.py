@@ -5,7 +5,7 @@ of itself or of its neighbours in unused space (`ledger/adapters/sqlite_people.p
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
 from ledger.errors import UnavailableError
-from projections.adapters.analysis_views import make_views
+from projections.adapters.analysis_views import drop_old_views, make_views
 from projections.adapters.postgres_roles import rights
 from projections.adapters.pseudonym_rows import Naming, name_all
 from projections.adapters.read_model_engine import LIVE, engine_of, explained
@@ -48,6 +48,9 @@ class SqlSharing:
         """See the port."""
         with explained(self._engine), self._writing.begin() as connection:
             prepare(connection)
+        if self._on_postgres:  # who still reads an old view keeps it: it goes the next time
+            with suppress(UnavailableError), explained(self._engine), self._engine.begin() as connection:
+                drop_old_views(connection)
 
     def name(self, pseudonym: Naming, anew: bool = False) -> int:
         """See the port."""
@@ -123,6 +126,8 @@ def prepare(connection: sa.Connection) -> None:
         connection.execute(sa.schema.CreateSchema(SHARING, if_not_exists=True))
     for table in METADATA.sorted_tables:
         connection.execute(CreateTable(table, if_not_exists=True), execution_options=schemas(connection))
+    if is_postgres(connection):  # one at a time; readers do not ask for this lock
+        connection.exec_driver_sql(f"LOCK TABLE {SHARING}.{PSEUDONYMS.name} IN SHARE ROW EXCLUSIVE MODE")
     make_views(connection)
     if is_postgres(connection):
         for statement in rights(connection.dialect):

@@ -17,8 +17,13 @@ LIMITS = ("--statement-s", "1", "--connections", "2")
 @pytest.fixture
 def shared(commands: Commands, request: pytest.FixtureRequest) -> HandedOut:
     """The story on a server with roles; logins ana (analyst), lea (with masked numbers), otto (auditor)."""
-    found = handed_out(commands, request, "postgresql", changed="keeps_everything" in request.node.name)
-    if not found.as_login("postgres", "SELECT 1 FROM pg_roles WHERE rolname = 'otto'"):
+    found = handed_out(
+        commands,
+        request,
+        "postgresql",
+        changed=any(w in request.node.name for w in ("keeps_everything", "nobody_waits")),
+    )
+    if not found.as_login("postgres", "SELECT 1 FROM pg_namespace WHERE nspacl::text LIKE '%prefledger_auditor%'"):
         apply(found, "db", "roles")
         apply(found, "db", "grant", "analyst", "ana", *LIMITS)
         apply(found, "db", "grant", "analyst", "lea", "--masked-numbers")
@@ -94,6 +99,28 @@ def test_a_login_has_so_many_connections_and_no_more(shared: HandedOut) -> None:
     url = shared.url_of("ana")
     with psycopg.connect(url), psycopg.connect(url), pytest.raises(psycopg.OperationalError, match="too many"):
         psycopg.connect(url)
+    shared.use(url)
+    with psycopg.connect(url), psycopg.connect(url):
+        found = shared.commands("db", "status")
+    assert (found.code, "has no connection left" in found.err) == (3, True)
+
+
+def test_nobody_waits_for_a_reader_who_does_not_end(shared: HandedOut) -> None:
+    with psycopg.connect(shared.url_of("ana")) as reading:
+        before = reading.execute(
+            "SELECT count(*) FROM analysis.events"
+        ).fetchone()  # and its locks are kept from now on
+        begun = time.monotonic()
+        shared.commands.json("projector", "replay")
+        shared.commands.json("db", "share")
+        assert time.monotonic() - begun < 30, "less than an idle transaction may last"
+        assert reading.execute("SELECT count(*) FROM analysis.events").fetchone() == before
+        assert shared.as_login("ana", "SELECT count(*) FROM analysis.events") == [before], (
+            "others read the new views meanwhile"
+        )
+    shared.commands.json("db", "share")
+    left = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'analysis%'"
+    assert shared.as_login("postgres", left) == [("analysis",)]
 
 
 def test_an_auditor_reads_the_tables_and_the_views_but_not_whom_pseudonyms_stand_for(shared: HandedOut) -> None:
