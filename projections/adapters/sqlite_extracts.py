@@ -103,8 +103,8 @@ class _Blocks:
         self._from = f'FROM "{name}" WHERE rowid BETWEEN ? AND ? AND ({condition})'  # names of ours
         self._bounds = f'SELECT min(rowid), max(rowid) FROM "{name}"'  # noqa: S608
         texts = ", ".join(f"group_concat({_text(column)}, char(31))" for column in columns)
-        there = ", ".join(f"count({column.sql})" for column in columns)
-        self._grouped = f"SELECT count(*), {texts}, {there} {self._from}"
+        there = "".join(f", count({column.sql})" for column in columns if column.nullable)
+        self._grouped = f"SELECT count(*), {texts}{there} {self._from}"
 
     def read(self, ahead: ThreadPoolExecutor) -> Iterator[pa.RecordBatch]:
         first, last = self._connection.execute(self._bounds).fetchone()
@@ -130,7 +130,8 @@ class _Blocks:
         arrays = [_apart(text, column) for text, column in zip(texts[1 : many + 1], self._columns, strict=True)]
         if any(len(array) != count for array in arrays):
             return None
-        if any(count - array.null_count != there for array, there in zip(arrays, texts[many + 1 :], strict=True)):
+        may_lack = [array for array, column in zip(arrays, self._columns, strict=True) if column.nullable]
+        if any(count - array.null_count != there for array, there in zip(may_lack, texts[many + 1 :], strict=True)):
             return None
         return pa.record_batch(arrays, schema=self._schema)
 
