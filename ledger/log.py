@@ -7,7 +7,7 @@ an adapter says so. Nothing that was appended is ever changed or removed.
 from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Position(NamedTuple):
@@ -70,6 +70,24 @@ class Conflict(NamedTuple):
 
 
 Outcome = Appended | Duplicate | Conflict
+
+
+class Misindexed(NamedTuple):
+    """Entries of a partition, from `first` to `last`, that an index does not lead to, and what that hides."""
+
+    partition: int
+    first: int
+    last: int
+    says: str
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """A log that finds entries by indexes which lie where somebody may change them."""
+
+    def misindexed(self, partition: int, end: int) -> Iterator[Misindexed]:
+        """Every entry below `end` that its indexes hide. Raises NotALedgerError where they cannot be read."""
+        ...
 
 
 class Log(Protocol):

@@ -4,8 +4,9 @@ A range in which anything is wrong is given back without an answer. It and all a
 so that what is found and where it stands is the same however many processes there are.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from consumers.children import Pool, Work, children
 from consumers.proofs.rows import Earlier, Reader
 from consumers.proofs.walk import Finding, Row, Say
 from ledger.errors import NotALedgerError
-from ledger.log import Log
+from ledger.log import Indexed, Log, Misindexed
 from ledger.tiles import WIDTH
 
 RANGE = 32 * WIDTH
@@ -56,6 +57,20 @@ class Hashers:
                 yield from self._clean(pool, reader, partition, end)
         yield from reader.rows(log.scan(partition, end, reader.next))
 
+    @contextmanager
+    def hidden(self, log: Log, ends: Mapping[int, int | None]) -> Iterator[Callable[[], list[Misindexed]]]:
+        """What gives the entries that indexes of the log hide; of a large one it is found while the block runs.
+
+        Calling it raises NotALedgerError where an index cannot be read, UnavailableError.
+        """
+        known = {partition: end for partition, end in ends.items() if end}
+        if self._opener and self._processes > 1 and sum(known.values()) >= self._large:
+            with children(partial(_indexing, self._opener), 1) as pool, ThreadPoolExecutor(1) as executor:
+                found = executor.submit(lambda: list(pool.map([known])))
+                yield lambda: found.result()[0]
+        else:
+            yield lambda: misindexed(log, known)
+
     def _clean(self, pool: Pool[Range, Clean | None], reader: Reader, partition: int, end: int) -> Iterator[Row]:
         """What others found, up to the first range that they did not answer for."""
         starts = range(0, end, self._size)
@@ -65,6 +80,17 @@ class Hashers:
                     return
                 yield from clean.rows
                 reader.next, reader.at = min(reader.next + self._size, end), clean.last_at
+
+
+def _indexing(opener: Callable[[], Log]) -> Work[Mapping[int, int], list[Misindexed]]:
+    return partial(misindexed, opener())
+
+
+def misindexed(log: Log, ends: Mapping[int, int]) -> list[Misindexed]:
+    """The entries that the indexes of a log hide; of a log without such indexes none. Raises NotALedgerError."""
+    if not isinstance(log, Indexed):
+        return []
+    return [found for partition, end in ends.items() for found in log.misindexed(partition, end)]
 
 
 def _hashing(opener: Callable[[], Log]) -> Work[Range, Clean | None]:

@@ -4,7 +4,7 @@ What it trusts is a public key and the checkpoints that an auditor kept, and not
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from consumers.proofs.walk import Finding, Row, Signed, Walk
 from ledger.checkpoint import Head, opened
 from ledger.errors import NotALedgerError, TamperedError
 from ledger.heads import Told, tree_of
+from ledger.log import Misindexed
 from ledger.merkle import leaf_hash
 from ledger.tiles import TILE, TileTree
 
@@ -121,12 +122,22 @@ class Verification:
 
     def _log(self, ends: Mapping[int, int | None]) -> int:
         entries = 0
-        with closing(Earlier(self._of.era)) as earlier:
+        with closing(Earlier(self._of.era)) as earlier, self._hashers.hidden(self._of.log, ends) as hidden:
             for partition, end in ends.items():
                 rows = self._hashers.rows(self._of.log, partition, end, earlier, self._say)
                 entries += self._walk((self._of.era, partition), rows)
             self._eras(earlier, ends)
+            self._indexes(hidden)
         return entries
+
+    def _indexes(self, hidden: Callable[[], list[Misindexed]]) -> None:
+        """Whether what the trees have is found: an entry that an index hides is in every proof and in no timeline."""
+        try:
+            for partition, first, last, says in hidden():
+                where = f"{(partition, first)}" + (f" to {(partition, last)}" if last > first else "")
+                self._say(Finding("index", where, says))
+        except NotALedgerError as error:
+            self._say(Finding("index", "the indexes", f"they cannot be read: {error}"))
 
     def _eras(self, earlier: Earlier, ends: Mapping[int, int | None]) -> None:
         """The logs that this one was moved from, put together again from the entries that say where they stood."""

@@ -20,7 +20,7 @@ from ledger.adapters.sqlite_file import Kind, SqliteFile
 from ledger.adapters.sqlite_rows import packed
 from ledger.adapters.sqlite_scan import scan
 from ledger.errors import NoRoomError, UnavailableError
-from ledger.log import Entry, Outcome, Position, Recorded, Scanned
+from ledger.log import Entry, Misindexed, Outcome, Position, Recorded, Scanned
 
 CHUNK = 2_000  # rows read in one moment
 SUBJECT_CHUNK = 256
@@ -139,6 +139,13 @@ class SqliteLog:
         if partition != 0:
             raise ValueError(f"a SQLite log has partition 0, not {partition}")
         return scan(self._file, end, start)
+
+    def misindexed(self, partition: int, end: int) -> Iterator[Misindexed]:
+        """See the port `Indexed`."""
+        from ledger.adapters.sqlite_indexes import misindexed  # numpy, which few commands need
+
+        assert partition == 0
+        return misindexed(self._file, end)
 
     def read_subject(self, key: str) -> Iterator[Recorded]:
         """See the port. Holds eight bytes an entry of the subject."""

@@ -89,7 +89,7 @@ def test_an_entry_that_was_changed_in_place_is_named(audited: Commands, change: 
     edited(audited, lambda db: db.execute(f"UPDATE log SET {change} WHERE offset = 270"))
     found = verified(audited)
     assert "(0, 270)" in places(found, "entry")
-    assert {"root"} <= {one["code"] for one in found} <= {"entry", "root", "time"}
+    assert {"root"} <= {one["code"] for one in found} <= {"entry", "root", "time", "index"}
 
 
 def test_every_other_entry_is_not_accused(audited: Commands) -> None:
@@ -97,6 +97,27 @@ def test_every_other_entry_is_not_accused(audited: Commands) -> None:
     assert not verified(audited)
     edited(audited, lambda db: db.execute("UPDATE log SET key = 'x' WHERE offset IN (5, 6, 9)"))
     assert places(verified(audited), "entry") == ["(0, 5) to (0, 6)", "(0, 9)"]
+
+
+@pytest.mark.parametrize(
+    ("change", "hides", "places_of"),
+    [
+        ("DELETE FROM subject_index WHERE offset = 150", "questions about its subject", ["(0, 150)"]),
+        ("UPDATE subject_index SET subject = X'00112233445566778899AABBCCDDEEFF' WHERE offset = 0", "questions", None),
+        ("UPDATE subject_index SET offset = 151 WHERE offset = 150", "questions", ["(0, 150) to (0, 151)"]),
+        ("DELETE FROM event_index WHERE offset IN (7, 8, 200)", "by its id", ["(0, 7) to (0, 8)", "(0, 200)"]),
+        ("UPDATE event_index SET offset = 9 WHERE offset = 8", "by its id", ["(0, 8) to (0, 9)"]),
+        ("DELETE FROM subject_index", "questions", ["(0, 0) to (0, 302)"]),
+    ],
+)
+def test_an_index_that_hides_an_event_from_the_timeline_is_found(
+    audited: Commands, change: str, hides: str, places_of: list[str] | None
+) -> None:
+    edited(audited, lambda db: db.execute(change))
+    found = verified(audited)
+    assert {one["code"] for one in found} == {"index"}
+    assert all(hides in one["says"] for one in found)
+    assert places(found, "index") == (places_of or ["(0, 0)"])
 
 
 def test_an_event_that_was_dropped_leaves_a_gap(audited: Commands) -> None:
@@ -155,7 +176,8 @@ def test_what_was_recorded_after_the_checkpoint_is_no_finding_but_counted(audite
 
 
 def test_hashes_that_were_fixed_up_with_the_entry_do_not_help(audited: Commands) -> None:
-    edited(audited, lambda db: db.execute("UPDATE log SET key = 'x' WHERE offset = 20"))
+    edited(audited, lambda db: db.execute("UPDATE log SET value = value || X'20' WHERE offset = 20"))
+    edited(audited, lambda db: db.execute("UPDATE log SET value = CAST(value AS BLOB) WHERE offset = 20"))
     with closing(sqlite3.connect(audited.home / "ledger.db")) as db:
         rows = db.execute("SELECT offset, recorded_at, key, value FROM log").fetchall()
     hashes = [leaf_hash(leaf(Recorded(Position(0, row[0]), *row[1:]))) for row in rows]
@@ -169,7 +191,8 @@ def test_hashes_that_were_fixed_up_with_the_entry_do_not_help(audited: Commands)
 def test_even_the_operator_with_his_key_cannot_pass_a_changed_log_off_to_who_kept_a_checkpoint(
     audited: Commands,
 ) -> None:
-    edited(audited, lambda db: db.execute("UPDATE log SET key = 'x' WHERE offset = 20"))
+    edited(audited, lambda db: db.execute("UPDATE log SET value = replace(value, 'Revoked', 'Granted')"))
+    edited(audited, lambda db: db.execute("UPDATE log SET value = CAST(value AS BLOB)"))
     shutil.rmtree(audited.home / "tlog")
     audited.json("checkpoint")
     assert audited.json("verify")["findings"] == []
@@ -258,6 +281,7 @@ DAMAGES = (
     "UPDATE log SET offset = 1 << 62 WHERE offset = 302",
     "DELETE FROM log WHERE offset = 256",
     "DELETE FROM log WHERE offset >= 290",
+    "DELETE FROM subject_index WHERE offset = 100",
 )
 
 
