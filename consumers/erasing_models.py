@@ -9,13 +9,21 @@ from contextlib import closing
 
 from consumers.marks import make_mark, marks_in
 from consumers.opened import Ledger
+from schemas.errors import InputError
 
 MARKS = "erasing-read-models"
 
 
 def begin_in_models(ledger: Ledger, ref: str) -> None:
-    """Notes that the read models have still to be rid of somebody; nothing where there are none. UnavailableError."""
-    if ledger.open_sharing() is not None:
+    """Notes that the read models have still to be rid of somebody; nothing where there are none.
+
+    A setting that names no database hinders nobody's opt-out: it is told of by whoever finishes. UnavailableError.
+    """
+    try:
+        are_there = ledger.open_sharing() is not None
+    except InputError:
+        are_there = True
+    if are_there:
         make_mark(ledger.settings.home / MARKS, ref)
 
 

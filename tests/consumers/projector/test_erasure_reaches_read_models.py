@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_the_masked_number_goes_and_every_row_stays(shared: HandedOut) -> None:
     assert marks(shared) == 0
 
 
+def test_what_is_exported_later_has_nothing_of_it(shared: HandedOut, tmp_path: Path) -> None:
+    seen = "analysis.{}" if shared.server else "analysis_{}"
+    joined = f"{seen.format('masked_numbers')} n JOIN {seen.format('events')} e ON e.subject = n.subject"
+    query = f"SELECT n.masked, e.type FROM {joined}"
+    before, after = tmp_path / "before.csv", tmp_path / "after.csv"
+    shared.commands.json("export", str(before), "--query", query)
+    shared.commands.json("erase", NUMBER, "--yes")
+    shared.commands.json("export", str(after), "--query", query)
+    assert ("+1416•••0123" in before.read_text("utf-8"), "+1416•••0123" in after.read_text("utf-8")) == (True, False)
+    assert "+1416•••0124" in after.read_text("utf-8")
+
+
 def test_no_byte_of_it_is_left_in_a_file(commands: Commands, request: pytest.FixtureRequest) -> None:
     shared = handed_out(commands, request, "sqlite")
     for number in range(12):
@@ -67,11 +80,13 @@ def test_a_later_yes_of_the_person_brings_the_masked_number_back(shared: HandedO
     assert masked(shared) == MASKED
 
 
-@pytest.mark.parametrize("finish", [("doctor",), ("erase", NUMBER, "--yes")])
+@pytest.mark.parametrize(
+    ("away", "finish"), [(AWAY, ("doctor",)), ("mysql://of/something_else", ("erase", NUMBER, "--yes"))]
+)
 def test_while_the_database_is_away_it_says_so_and_is_finished_later(
-    shared: HandedOut, finish: tuple[str, ...]
+    shared: HandedOut, away: str, finish: tuple[str, ...]
 ) -> None:
-    shared.use(AWAY)
+    shared.use(away)
     found = shared.commands("erase", NUMBER, "--yes")
     assert found.code == 3
     assert all(words in found.err for words in ("is recorded", "masked number", "doctor"))
