@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.consumers.commands import OFFERS, Commands
 from tests.kafka.stage import Stage
 
 pytestmark = pytest.mark.kafka
-FIRST, SECOND = "+14165550101", "+14165550102"
+FIRST, SECOND, THIRD = "+14165550101", "+14165550102", "+14165550104"
 YES = (*OFFERS, "--basis", "express", "--occurred-at", "2013-05-01T12:00:00Z")
 
 
@@ -87,6 +88,40 @@ def test_running_gateways_and_a_snapshot_are_asked_for_gaps(auditor: Commands, s
     finally:
         stopped.start()
         stopped.ready()
+
+
+def test_the_commands_find_and_replay_what_gateways_decided(auditor: Commands, stage: Stage) -> None:
+    gateway, later = stage.gateways[0], "2035-01-01T12:00:00Z"
+    confirmed(auditor, auditor.json("grant", THIRD, *YES)["event_id"])
+
+    def decided(**more: object) -> dict[str, Any]:
+        found = gateway.decide(contact=THIRD, channel="sms", purpose="marketing.offers", at=later, **more)
+        assert found
+        assert found["allowed"]
+        return found
+
+    first, sent = decided(), decided()
+    waited = decided(decision_id=first["decision_id"])
+    no = auditor.json("revoke", THIRD)
+    confirmed(auditor, no["event_id"])
+
+    def explained(decision_id: str) -> dict[str, Any]:
+        end = time.monotonic() + 20
+        while (answer := auditor("explain", decision_id, "--json")).code == 2 and time.monotonic() < end:
+            time.sleep(0.5)  # a gateway writes its decisions a moment later
+        assert answer.code == 0, answer
+        return answer.document
+
+    for one in (waited, sent, first):
+        assert one["decision_id"] in orjson.dumps(explained(one["decision_id"])).decode()
+    assert auditor("replay", "--decisions").code == 0
+
+    found = [one for one in auditor.lines("violations", code=1) if one["subject"] == "+1416•••0104"]
+    assert {one["source"] for one in found} == {waited["decision_id"], sent["decision_id"]}, "one message waited"
+    assert {(one["reason"], one["gateway"]) for one in found} == {("revoked_by_number", "sms-0")}
+    assert {(one["recorded_at"], one["after"]) for one in found} == {(no["recorded_at"], "enforced")}
+    others = auditor.lines("violations", "--all-reasons", code=1)
+    assert [one for one in others if one["subject"] == "+1416•••0104"] == found
 
 
 def test_a_gateway_that_hung_is_named_by_the_opt_outs_that_were_late(auditor: Commands, stage: Stage) -> None:
