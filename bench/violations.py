@@ -40,11 +40,13 @@ def run(scale: float) -> dict[str, object]:
     figures: dict[str, object] = {"statements": statements, "sends": sends}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        started = time.perf_counter()
         with open_ledger(Settings(home=folder / "home")) as ledger:
             _fill(ledger, statements)
             now = time.time_ns() // 1_000_000
             _write_file(folder / "sends.csv", _sent(statements, sends, now))
             _write_log(folder / "home" / "decisions.db", ledger, _sent(statements, sends, now))
+        figures["filling ledger, file and decision log, s"] = time.perf_counter() - started
         for what, options in (("file", ("--sends", str(folder / "sends.csv"))), ("decision log", ())):
             figures |= {f"{what}: {key}": figure for key, figure in _searched(folder, options, sends).items()}
     return figures
