@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 
 from consumers.settings import Settings
+from ledger.adapters.kafka_client import consumer, library
 from ledger.adapters.kafka_source import KafkaSource
 from ledger.adapters.kafka_topics import KafkaTopics
 from stack.kafka import Kafka
+from stack.processes import free_port
 from tests.consumers.commands import Commands
 from tests.consumers.with_the_key import NONCE, KeyInHand, files_below, in_the_clear, spellings
+from tests.kafka.stage import Part
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
@@ -44,6 +47,7 @@ class Machines:
     def __init__(self, kafka: Kafka, folder: Path, commands: Commands) -> None:
         self.folder, self._commands = folder, commands
         self.home, self.away = folder / "home", folder / "away"
+        self.address = kafka.address
         url = f"kafka://{kafka.address}"
         commands.environment.setenv("PREFLEDGER_LEDGER_URL", url)
         self.json("topics", "create", "--partitions", "1", "--replication-factor", "1")
@@ -85,6 +89,14 @@ class Machines:
                     reached[part.partition] = part.end
                     yield from ((raw.key, raw.value) for raw in part.records)
 
+    def committed(self, topic: str) -> Iterator[bytes]:
+        """Key and value of every record of a topic that is written in transactions."""
+        with closing(consumer(self.broker, isolation_level="read_committed", consumer_timeout_ms=3_000)) as reader:
+            places = [library().TopicPartition(topic, partition) for partition in reader.partitions_for_topic(topic)]
+            reader.assign(places)
+            reader.seek_to_beginning(*places)
+            yield from ((record.key or b"") + (record.value or b"") for record in reader)
+
 
 @pytest.fixture
 def machines(own_kafka: Kafka, tmp_path: Path, commands: Commands) -> Machines:
@@ -100,6 +112,7 @@ def test_what_was_erased_is_gone_from_all_segments_and_mirrors_and_the_no_stays(
     said = machines.json("revoke", NUMBER, "--evidence", SAID, "--actor", "person")["event_id"]
     before = machines.json("revoke", RETURNED, "--evidence", SAID_BEFORE, "--actor", "person")["event_id"]
     machines.json("revoke", SISTER)
+    others_had_them(machines)
     who, words = [ref], [f"{ref}/{said}", f"{returned}/{before}"]
     assert machines.json("reveal", NUMBER, "--actor", "agent:ada", home=machines.away)["id"] == NUMBER
 
@@ -126,6 +139,27 @@ def test_what_was_erased_is_gone_from_all_segments_and_mirrors_and_the_no_stays(
     asked = ("decide", NUMBER, "--channel", "sms", "--purpose", "marketing.offers")
     assert machines.json(*asked, code=1)["reason"] == "revoked_by_number"
     nothing_is_in_the_clear(machines)
+
+
+def others_had_them(machines: Machines) -> None:
+    """A worker folds them into its tables, a gateway takes them into its copy and logs a decision about them."""
+    port, gateway_port, folder = free_port(), free_port(), machines.folder
+    environment = {"PREFLEDGER_HOME": str(machines.home), "PREFLEDGER_LEDGER_URL": f"kafka://{machines.address}"}
+    snapshot = str(folder / "copy" / "replica.snapshot")
+    worker = Part("worker-0", ["worker", "run", "--metrics-port", str(port)], folder, environment, port)
+    run = ["gateway", "run", "sms-0", "--port", str(gateway_port), "--snapshot", snapshot]
+    gateway = Part("sms-0", run, folder, environment, gateway_port)
+    for part in (worker, gateway):
+        part.start()
+    try:
+        for part in (worker, gateway):
+            part.ready()
+        answer = gateway.decide(contact=NUMBER, channel="sms", purpose="marketing.offers")
+        assert answer
+        assert answer["reason"] == "revoked_by_number"
+    finally:
+        for part in (gateway, worker):
+            part.process.stop()
 
 
 def compact(machines: Machines, who: list[str], words: list[str], sealed: list[bytes]) -> None:
@@ -174,4 +208,9 @@ def nothing_is_in_the_clear(machines: Machines) -> None:
         records = list(machines.records(topic, partitions))
         assert records, f"{topic} has something to look at"
         assert not [key for key, value in records if any(text in key.encode() + value for text in TRACES)]
+    for topic in (topics.table("by-number"), topics.decisions, topics.receipts):
+        told = list(machines.committed(topic))
+        assert told, f"{topic} has something to look at"
+        assert not [one for one in told if any(text in one for text in TRACES)]
+    assert (machines.folder / "copy" / "replica.snapshot").stat().st_size
     assert in_the_clear(files_below(machines.folder), TRACES) == []
