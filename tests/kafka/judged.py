@@ -125,7 +125,8 @@ def judged(judge: Judge, story: Story) -> None:
     assert story.acknowledged
     assert story.enforced
     assert judge.lost() == []
-    assert judge.wrong() == []
+    wrong = judge.wrong()
+    assert not wrong, f"{len(wrong)} wrong answers, the first: {wrong[:3]}"
     assert judge.too_late() == []
     known = sum(count for reason, count in reasons.items() if reason != "stale")
     assert known > len(story.asked) / 10, reasons
