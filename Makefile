@@ -20,7 +20,7 @@ demo: $(STAMP)  ## the case of 2014, start to finish, in words
 	@$(BIN)/prefledger demo
 
 test: $(STAMP)  ## every test that this machine allows, and what was left out
-	@$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n 3 --dist loadscope --durations 20
 
 check: $(STAMP)  ## format, lint, types, architecture, docs
 	$(BIN)/ruff format --check .

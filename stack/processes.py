@@ -8,16 +8,22 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from random import SystemRandom
 from typing import Self
 
 LOOPBACK = "127.0.0.1"
+QUIET_PORTS = range(10_240, 32_000)
+"""Ports beneath those that the system lends to outgoing connections: there somebody else's call may take one that was
+free a moment ago, and a process that is started again does not get its own back."""
 
 
 def free_port() -> int:
     """A port of loopback that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind((LOOPBACK, 0))
-        return int(found.getsockname()[1])
+    while True:
+        port = SystemRandom().choice(QUIET_PORTS)
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind((LOOPBACK, port))
+            return port
 
 
 def listens(port: int) -> bool:

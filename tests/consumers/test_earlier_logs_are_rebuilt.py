@@ -51,8 +51,8 @@ class MovedLog(MemoryLog):
             self.parts[partition].append(Recorded(position, recorded_at, key, value))
             self.was[position] = was
 
-    def scan(self, partition: int, end: int | None = None) -> Iterator[Scanned]:
-        for one in self.read(partition, 0, end):
+    def scan(self, partition: int, end: int | None = None, start: int = 0) -> Iterator[Scanned]:
+        for one in self.read(partition, start, end):
             yield one.position.offset, *one[1:], self.was.get(one.position)
 
 
