@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -37,7 +38,8 @@ class Running:
         self.process.wait_until(lambda: "Everything is ready" in self.process.said(20_000), 180, "everything is ready")
         text = self.said.read_text("utf-8")
         self.places = {name: (int(port), int(pid)) for name, port, pid in LINE.findall(text)}
-        self.settings = dict(re.findall(r"^  export (PREFLEDGER_\w+)=(\S+)$", text, re.MULTILINE))
+        told = re.findall(r"^  export (PREFLEDGER_\w+=.*)$", text, re.MULTILINE)
+        self.settings = dict(shlex.split(one)[0].split("=", 1) for one in told)  # as a shell reads it
 
     @property
     def gateways(self) -> list[Part]:
