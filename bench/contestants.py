@@ -9,11 +9,13 @@ from pathlib import Path
 from bench.contestant import Contestant, Place
 from bench.events import real, simple
 from bench.kafka_input import COMPACTED, create
-from stack.kafka import TOOLS, jars
+from stack.kafka import jars
+from stack.tools import TOOLS, once, run
 
 HERE = Path(__file__).parent / "workers"
 STREAMS = "org.apache.kafka:kafka-streams:4.1.0"
 HEAP = ("-Xmx1g",)
+PATIENCE_S = 600
 EXACTLY_ONCE = {"processing.guarantee": "exactly_once_v2"}
 OURS_SIMPLE, OURS_PRODUCT = "ours, exactly-once, simple fold", "ours, product fold and models on real events"
 
@@ -59,14 +61,14 @@ def committing_each(milliseconds: str) -> Callable[[Place], list[str]]:
 @cache
 def quix_python() -> str:
     """The interpreter of an environment with Quix Streams and librdkafka's client, made once."""
-    folder = TOOLS / "quix"
-    python = str(folder / "bin" / "python")
-    if not (folder / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        wanted = str(HERE / "requirements-quix.txt")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", wanted], check=True)
-        (folder / "complete").touch()
-    return python
+
+    def fetch(folder: Path) -> None:
+        run([sys.executable, "-m", "venv", str(folder)], folder, PATIENCE_S)
+        pip = (str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
+        run([*pip, "install", "--requirement", str(wanted)], folder, PATIENCE_S)
+
+    wanted = HERE / "requirements-quix.txt"
+    return str(once("quix", fetch, wanted.read_text("utf-8")) / "bin" / "python")
 
 
 def quix(interval: str) -> Callable[[Place], list[str]]:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Self
 
 from stack.processes import LOOPBACK, Process, free_port, listens
+from stack.tools import once, run
 
 VERSION = "4.1.0"
 ARTIFACT = f"org.apache.kafka:kafka_2.13:{VERSION}"
-TOOLS = Path(__file__).resolve().parents[1] / ".tools"
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>preference-ledger</groupId><artifactId>{name}</artifactId><version>1</version><dependencies>{wanted}</dependencies>
 </project>
 """
 DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
+PATIENCE_S = 600
 HEAP = ("-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """Java's second compiler takes half a processor for a broker's first minutes, which is all that most of ours live."""
 ONE_NODE = {
@@ -46,19 +47,17 @@ class NoJavaError(RuntimeError):
 
 def jars(name: str = f"kafka-{VERSION}", *artifacts: str) -> Path:
     """The folder with the jars of Maven artifacts (`group:artifact:version`), fetched once into `.tools`."""
-    folder = TOOLS / name
-    if (folder / "complete").exists():
-        return folder
-    if not shutil.which("mvn") or not shutil.which("java"):
-        raise NoJavaError("Kafka needs java and mvn (Debian: openjdk-17-jdk-headless, maven), or a broker's address")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    wanted = "".join(DEPENDENCY.format(*artifact.split(":")) for artifact in artifacts or (ARTIFACT,))
-    (folder / "pom.xml").write_text(POM.format(name=name, wanted=wanted))
-    command = ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
-    (folder / "complete").touch()
-    return folder
+
+    def fetch(folder: Path) -> None:
+        if not shutil.which("mvn") or not shutil.which("java"):
+            raise NoJavaError(
+                "Kafka needs java and mvn (Debian: openjdk-17-jdk-headless, maven), or a broker's address"
+            )
+        wanted = "".join(DEPENDENCY.format(*artifact.split(":")) for artifact in artifacts or (ARTIFACT,))
+        (folder / "pom.xml").write_text(POM.format(name=name, wanted=wanted))
+        run(["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={folder}"], folder, PATIENCE_S)
+
+    return once(name, fetch)
 
 
 class Kafka:

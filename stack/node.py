@@ -2,10 +2,9 @@
 
 import hashlib
 import shutil
-import subprocess
 from pathlib import Path
 
-from stack.kafka import TOOLS
+from stack.tools import once, run
 
 FILES = ("package.json", "package-lock.json")
 PATIENCE_S = 240
@@ -26,16 +25,13 @@ class NoNodeError(RuntimeError):
 def modules(wanted: Path) -> Path:
     """The folder in which what the lock file in `wanted` names is installed. Raises NoNodeError."""
     digest = hashlib.sha256((wanted / FILES[1]).read_bytes()).hexdigest()[:12]
-    folder = TOOLS / f"node-{digest}"
-    if (folder / "complete").exists():
-        return folder
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise NoNodeError("the official validators need node and npm (Debian: nodejs, npm)")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name in FILES:
-        shutil.copy(wanted / name, folder / name)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *FETCHING]
-    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, timeout=PATIENCE_S)
-    (folder / "complete").touch()
-    return folder
+
+    def fetch(folder: Path) -> None:
+        if not shutil.which("node") or not shutil.which("npm"):
+            raise NoNodeError("the official validators need node and npm (Debian: nodejs, npm)")
+        for name in FILES:
+            shutil.copy(wanted / name, folder / name)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *FETCHING]
+        run(command, folder, PATIENCE_S)
+
+    return once(f"node-{digest}", fetch)

@@ -13,10 +13,10 @@ from typing import Self
 from urllib.parse import urlencode
 
 from stack.processes import LOOPBACK, Process, free_port, listens
-from tests.integrations.jasmin_tools import ROOT, daemons, environment
+from tests.integrations.jasmin_tools import daemons, environment
 
 HERE = Path(__file__).parent
-INTEGRATION = ROOT / "docs" / "integrations" / "jasmin"
+INTEGRATION = HERE.parents[1] / "docs" / "integrations" / "jasmin"
 CONFIGURATION = """
 [amqp-broker]
 host = {host}

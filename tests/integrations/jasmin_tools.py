@@ -1,19 +1,18 @@
 """What Jasmin is run with: its own environment under `.tools`, and the daemons that it needs."""
 
-import fcntl
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / ".tools" / "jasmin"
+from stack.tools import once, run
+
 REQUIREMENTS = Path(__file__).with_name("requirements-jasmin.txt")
 VERSION = "0.11.0"
+PATIENCE_S = 300
 RABBITMQ = Path("/usr/lib/rabbitmq/bin")
 """Where Debian has the scripts that any user may run; those in /usr/sbin insist on a user of their own."""
 HOW = "install rabbitmq-server and redis-server (Debian)"
@@ -40,24 +39,16 @@ def _found(name: str) -> Path | None:
 
 def environment() -> Path:
     """The folder with Jasmin in `bin` and its protocol files in `resource`; made on first use, in half a minute."""
-    TOOLS.parent.mkdir(exist_ok=True)
-    with TOOLS.with_suffix(".lock").open("w") as lock:  # of two runs that come at once the second finds it made
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _make(REQUIREMENTS.read_text("utf-8"))
-    return TOOLS
+    return once("jasmin", _fetch, REQUIREMENTS.read_text("utf-8"))
 
 
-def _make(wanted: str) -> None:
-    complete = TOOLS / "complete"
-    if complete.exists() and complete.read_text("utf-8") == wanted:
-        return
-    shutil.rmtree(TOOLS, ignore_errors=True)
-    _run(sys.executable, "-m", "venv", str(TOOLS))
-    pip = (str(TOOLS / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-    _run(*pip, "install", "--requirement", str(REQUIREMENTS))
-    _run(*pip, "download", "--no-deps", "--no-binary", "jasmin", "--dest", str(TOOLS / "source"), f"jasmin=={VERSION}")
-    _unpack(next((TOOLS / "source").glob("*.tar.gz")), TOOLS / "resource")
-    complete.write_text(wanted, "utf-8")
+def _fetch(folder: Path) -> None:
+    run([sys.executable, "-m", "venv", str(folder)], folder, PATIENCE_S)
+    pip = (str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
+    run([*pip, "install", "--requirement", str(REQUIREMENTS)], folder, PATIENCE_S)
+    source = ("--no-deps", "--no-binary", "jasmin", "--dest", "source", f"jasmin=={VERSION}")
+    run([*pip, "download", *source], folder, PATIENCE_S)
+    _unpack(next((folder / "source").glob("*.tar.gz")), folder / "resource")
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -69,8 +60,3 @@ def _unpack(archive: Path, folder: Path) -> None:
                 file = source.extractfile(member)
                 assert file is not None
                 (folder / Path(member.name).name).write_bytes(file.read())
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
