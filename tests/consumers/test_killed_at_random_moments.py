@@ -23,7 +23,7 @@ from schemas.events import PreferenceRevoked
 from schemas.subject import parse_subject
 
 ROUNDS = 50
-ROWS = 10_000
+ROWS = 20_000
 FORKS = multiprocessing.get_context("forkserver")
 """What is killed is a process of its own each time, whose modules are loaded already: fifty starts take a minute."""
 FORKS.set_forkserver_preload(["consumers.cli.main", "consumers.bootstrap", "consumers.importing", "tests.consumers"])
