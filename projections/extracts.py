@@ -1,7 +1,7 @@
 """The port of extracts: rows of the read models, or of a query over them, as a stream of Arrow batches.
 
 What is read is one moment of the database: the projector may go on meanwhile. Memory does not grow with the number of
-rows. `tests/projections/test_extracts_are_exact.py` holds every adapter to this.
+rows. `tests/consumers/exporting/test_extracts_are_exact.py` holds every adapter to this.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HOUR: Final = 3_600_000
-HIDDEN: Final = frozenset({"states", "marks"})
+INTERNAL: Final = frozenset({"states", "marks"})
 """What the projector keeps for itself, and nobody queries."""
 
 

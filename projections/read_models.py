@@ -1,6 +1,6 @@
 """The port of the read models: rows, folded states and positions in one database, changed in one transaction a turn.
 
-`tests/contracts/read_models.py` holds every adapter to this. Tables and columns are named as in
+`tests/consumers/projector` holds every database to this. Tables and columns are named as in
 `projections/adapters/read_models.py`; what comes in goes in as a value, never as a part of a statement.
 """
 

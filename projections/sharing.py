@@ -1,18 +1,20 @@
 """What of the read models is handed out: which columns analysts see and as what, and the port of what lies beside them.
 
 The rule is closed: a column that is not named here is in no view, so that a new one is shown only once somebody has
-decided that it may be (`tests/projections/test_analysts_see_no_reference.py` asks for that decision).
+decided that it may be (`tests/consumers/projector/test_analysts_see_no_reference.py` asks for that decision).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from projections.extracts import INTERNAL
+
 Role = Literal["analyst", "auditor", "projector"]
 ROLES: tuple[Role, ...] = ("analyst", "auditor", "projector")
 Shown = Literal["person", "time", "plain"]
 
-HIDDEN = frozenset({"states", "marks", "rejected", "texts"})
-"""Tables of which nothing is in a view: folded states, the projector's notes, what was no event, people's words."""
+HIDDEN = INTERNAL | {"rejected"}
+"""Tables of which nothing is in a view: what the projector keeps for itself, and what was no event."""
 PEOPLE = frozenset({"subject", "account", "decided_by", "actor", "assignee"})
 """Columns that hold references; a view has the pseudonym in their place, under the same name."""
 TIMES = frozenset({"valid_from", "valid_to", "valid_until", "since", "opted_out_since", "hour"})
@@ -26,11 +28,16 @@ PLAIN = frozenset({
 """Codes, counts and ids of events, which name nobody."""
 
 
+def is_time(column: str) -> bool:
+    """Whether a column of the tables holds milliseconds since 1970, UTC."""
+    return column in TIMES or column.endswith("_at")
+
+
 def shown_as(column: str) -> Shown | None:
     """How a view shows a column of a table that is not hidden; None: not at all."""
     if column in PEOPLE:
         return "person"
-    if column in TIMES or column.endswith("_at"):
+    if is_time(column):
         return "time"
     return "plain" if column in PLAIN else None
 
@@ -76,7 +83,7 @@ class Sharing(Protocol):
         ...
 
     def erase(self, refs: Iterable[str]) -> int:
-        """Removes masked numbers and texts of these references; returns how many rows went. Repeatable.
+        """Removes masked numbers of these references; returns how many rows went. Repeatable.
 
         On SQLite no byte of them is left in the files. Rows by reference stay: they name nobody.
         """

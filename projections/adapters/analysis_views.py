@@ -10,14 +10,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from projections.adapters.read_model_engine import LIVE
-from projections.adapters.read_models import READ_MODELS
+from projections.adapters.read_model_engine import LIVE, drop_unread
+from projections.adapters.read_model_writing import is_postgres
+from projections.adapters.read_models import MILLIS, READ_MODELS
 from projections.adapters.sharing_tables import ANALYSIS, MASKED_NUMBERS, PSEUDONYMS, SHARING
 from projections.sharing import HIDDEN, shown_as
 
 Selected = sa.Select[*tuple[Any, ...]]
 MASKED = "masked_numbers"
-IN_MS = " Milliseconds since 1970, UTC."
 PREFIX = f"{ANALYSIS}_"
 BESIDE, OLD = f"{ANALYSIS}_beside", f"{ANALYSIS}_old_"
 DROP_WITHIN_MS = 2_000
@@ -75,7 +75,7 @@ def drop_views(connection: sa.Connection) -> None:
     """Removes every view of ours, so that tables below them can change. Their rights go along: see `make_views`."""
     dialect = connection.dialect
     there = sa.inspect(connection)
-    if dialect.name == "postgresql":
+    if is_postgres(connection):
         names = there.get_view_names(ANALYSIS) if ANALYSIS in there.get_schema_names() else []
     else:
         names = [name.removeprefix(PREFIX) for name in there.get_view_names() if name.startswith(PREFIX)]
@@ -89,7 +89,7 @@ def make_views(connection: sa.Connection) -> None:
     On PostgreSQL in a schema that takes the place of the old one by renaming: to replace a view itself would wait for
     whoever reads it, and all who come after for that. What is left of the old schema goes with `drop_old_views`.
     """
-    on_postgres = connection.dialect.name == "postgresql"
+    on_postgres = is_postgres(connection)
     if on_postgres:
         connection.exec_driver_sql(f"CREATE SCHEMA {BESIDE}")
     else:
@@ -103,12 +103,10 @@ def make_views(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"ALTER SCHEMA {BESIDE} RENAME TO {ANALYSIS}")
 
 
-def drop_old_views(connection: sa.Connection) -> None:
-    """Removes schemas whose place was taken, on PostgreSQL. Raises where somebody still reads one, after a moment."""
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {DROP_WITHIN_MS}")
-    for name in sa.inspect(connection).get_schema_names():
-        if name.startswith(OLD):
-            connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
+def drop_old_views(engine: sa.Engine) -> None:
+    """Removes schemas whose place was taken, on PostgreSQL; one that somebody still reads goes the next time."""
+    old = [name for name in sa.inspect(engine).get_schema_names() if name.startswith(OLD)]
+    drop_unread(engine, old, DROP_WITHIN_MS)
 
 
 def statements(dialect: sa.Dialect, schema: str) -> Iterator[str]:
@@ -139,7 +137,11 @@ def _comments(view: str, table: sa.Table | None, selected: Selected, dialect: sa
     if table.comment:
         yield f"COMMENT ON VIEW {view} IS {_text(table.comment)}"
     for column in selected.selected_columns:
-        said = str(table.c[str(column.key)].comment or "").replace(IN_MS, "").replace("Reference of", "Pseudonym of")
+        said = (
+            str(table.c[str(column.key)].comment or "")
+            .replace(f" {MILLIS}", "")
+            .replace("Reference of", "Pseudonym of")
+        )
         if said:
             yield f"COMMENT ON COLUMN {view}.{quote(str(column.key))} IS {_text(said)}"
 

@@ -6,11 +6,12 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import sqlalchemy as sa
 
-from projections.adapters.read_models import MILLIS, READ_MODELS
-from projections.extracts import AS_OF, HIDDEN, HOUR
+from projections.adapters.read_models import READ_MODELS
+from projections.extracts import AS_OF, HOUR, INTERNAL
+from projections.sharing import is_time
 from schemas.errors import InputError, shown
 
-EXPORTED: Final = tuple(sorted(READ_MODELS.tables.keys() - HIDDEN))
+EXPORTED: Final = tuple(sorted(READ_MODELS.tables.keys() - INTERNAL))
 TYPES: Final[dict[type[object], pa.DataType]] = {
     sa.Integer: pa.int64(), sa.BigInteger: pa.int64(), sa.Boolean: pa.bool_(), sa.Text: pa.string(),
 }  # fmt: skip
@@ -26,18 +27,9 @@ class Column(NamedTuple):
     is_time: bool
 
 
-def _is_time(column: sa.Column[object]) -> bool:
-    return str(column.comment).endswith(MILLIS)
-
-
-TIMES: Final = frozenset(
-    column.name for table in READ_MODELS.tables.values() for column in table.c if _is_time(column)
-) - {"hour"}  # in a query that may be an hour of the day
-
-
-def is_time(name: str) -> bool:
-    """Whether a whole number of this name in a query is taken for milliseconds: if it ends as our times do."""
-    return name.endswith("_at") or name in TIMES
+def is_asked_time(name: str) -> bool:
+    """Whether a whole number of this name in a query is taken for milliseconds; an `hour` may be one of the day."""
+    return is_time(name) and name != "hour"
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:
@@ -86,5 +78,6 @@ def named_apart(names: Sequence[str]) -> list[str]:
 
 
 def _column(column: sa.Column[object], sql: str) -> Column:
-    of = TYPES[type(column.type)] if type(column.type) in TYPES else pa.string()
-    return Column(column.name, sql, of, bool(column.nullable), _is_time(column))
+    return Column(
+        column.name, sql, TYPES.get(type(column.type), pa.string()), bool(column.nullable), is_time(column.name)
+    )

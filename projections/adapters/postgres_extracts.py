@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.csv as pc
 from psycopg import pq
 
-from projections.adapters.extract_columns import at_time, checked, is_time, named_apart
+from projections.adapters.extract_columns import at_time, checked, is_asked_time, named_apart
 from projections.adapters.read_model_engine import LIVE, engine_of, explained
 from projections.extracts import AS_OF, Extract
+from projections.sharing import is_time
 from schemas.errors import InputError
 
 SEARCHED: Final = f"{LIVE},analysis"
@@ -44,9 +45,7 @@ class PostgresExtracts:
         checked(name, at)
         with self._reading() as connection:
             types = _described(connection, f'SELECT * FROM "{name}"')  # noqa: S608  # a name of ours
-            times = frozenset(
-                name for name, of in types.items() if of == pa.int64() and (is_time(name) or name == "hour")
-            )
+            times = frozenset(name for name, of in types.items() if of == pa.int64() and is_time(name))
             sql, left = _selected(name, at, types)
             yield Extract(pa.schema(left), _copied(connection, sql, left), times & left.keys())
 
@@ -57,7 +56,7 @@ class PostgresExtracts:
         with self._reading() as connection:
             try:
                 types = _described(connection, sql)
-                times = frozenset(name for name, of in types.items() if of == pa.int64() and is_time(name))
+                times = frozenset(name for name, of in types.items() if of == pa.int64() and is_asked_time(name))
                 yield Extract(pa.schema(types), _copied(connection, sql, types), times)
             except psycopg.Error as error:
                 state = error.sqlstate or ""

@@ -1,19 +1,22 @@
 """How the database of the read models is reached, SQLite or PostgreSQL, and what its errors mean."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 import sqlalchemy as sa
 
 from ledger.errors import NoRoomError, NotALedgerError, UnavailableError
+from projections.adapters.sqlite_engine import sqlite_engine
 from projections.read_models import NoRightsError, OtherVersionError
 from schemas.errors import InputError
 
 LIVE: Final = "read_models"
 """The schema of the tables that are read, where a database has schemas."""
 CONNECT_S: Final = 10
+LOCKED: Final = "55P03"
 POSTGRES: Final = ("postgresql", "postgres")
 NO_ROOM: Final = ("53100",)
 NO_RIGHTS: Final = ("42501", "28000", "28P01", "25006")
@@ -21,7 +24,7 @@ NOT_LET_IN: Final = ("password authentication failed", "permission denied", "FAT
 ADVICE: Final = {
     "53300": "it has no connection left: nothing was written; repeat later, or raise its max_connections",
     "57014": "the statement took longer than its time limit and was cancelled: nothing was written",
-    "55P03": "somebody holds a lock on a table: nothing was written; repeat",
+    LOCKED: "somebody holds a lock on a table: nothing was written; repeat",
     "3D000": "there is no such database: create it, then run prefledger db upgrade",
 }
 NO_TABLES: Final = ("42P01", "3F000", "42703")
@@ -43,13 +46,18 @@ def database_url(url: str) -> sa.URL:
     raise InputError(f"PREFLEDGER_DATABASE_URL names a database of the kind {kind!r}: it must be sqlite or postgresql")
 
 
+def file_of(url: str) -> Path | None:
+    """The file of a SQLite database, None for a server's. Raises InputError."""
+    parsed = database_url(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
 def engine_of(url: str, schema: str = LIVE) -> sa.Engine:
     """An engine whose connections find the tables of one set; the same statements are for any of them."""
     parsed = database_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = sa.create_engine(parsed, connect_args={"timeout": 60})
-        sa.event.listen(engine, "connect", _configure_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
+        engine = sqlite_engine(parsed)
+        sa.event.listen(engine, "connect", _read_while_written)
         return engine
     options = {"options": f"-c search_path={schema} -c timezone=UTC", "connect_timeout": CONNECT_S}
     return sa.create_engine(
@@ -57,17 +65,33 @@ def engine_of(url: str, schema: str = LIVE) -> sa.Engine:
     )
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own
-    connection.isolation_level = None  # transactions begin where _begin_sqlite says so
+def _read_while_written(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")  # rows can be made again from the ledger: none need survive a power cut
     cursor.close()
 
 
-def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+@contextmanager
+def reached(url: str, schema: str = LIVE) -> Iterator[sa.Engine]:
+    """An engine for what is done in the block, whose errors are `explained`; it lets go of the database at the end."""
+    engine = engine_of(url, schema)
+    try:
+        with explained(engine):
+            yield engine
+    finally:
+        engine.dispose()
+
+
+def drop_unread(engine: sa.Engine, schemas: Iterable[str], within_ms: int) -> None:
+    """Removes schemas, each unless somebody still reads it after so long: that one is left for the next time."""
+    for schema in schemas:
+        try:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {within_ms}")
+                connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCKED:
+                raise
 
 
 SAID: Final = {
@@ -86,7 +110,7 @@ def explained(engine: sa.Engine) -> Iterator[None]:
         yield
     except (sa.exc.DBAPIError, psycopg.Error) as error:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
-        raise _in_our_words(engine.url, cause) from error
+        raise in_our_words(engine.url, cause) from error
 
 
 def no_rights(url: sa.URL, said: str) -> NoRightsError:
@@ -97,7 +121,8 @@ def no_rights(url: sa.URL, said: str) -> NoRightsError:
     )
 
 
-def _in_our_words(url: sa.URL, cause: BaseException) -> Exception:
+def in_our_words(url: sa.URL, cause: BaseException) -> Exception:
+    """What an error of a driver of either database means, and what to do about it."""
     where = f"the read models in {url.render_as_string(hide_password=True)}"
     said = " ".join(str(cause).split()) or type(cause).__name__
     state = getattr(cause, "sqlstate", None) or ""

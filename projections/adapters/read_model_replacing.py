@@ -6,15 +6,15 @@ live one in one transaction.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import closing
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from projections.adapters.pseudonym_rows import Naming, are_shared, name_all
-from projections.adapters.read_model_engine import LIVE, engine_of, explained
+from projections.adapters.read_model_engine import LIVE, drop_unread, explained, file_of, reached
 from projections.adapters.read_model_versions import upgrade
+from projections.adapters.read_model_writing import is_postgres
 from projections.adapters.read_models import MARKS, READ_MODELS, SECONDARY
 from projections.adapters.sql_sharing import prepare
 
@@ -41,12 +41,10 @@ def begin_beside(url: str, made_by: str) -> None:
         return
     drop_beside(url)
     upgrade(there, schema)
-    engine = engine_of(there, schema)
-    with explained(engine), engine.execution_options(writes=True).begin() as connection:
+    with reached(there, schema) as engine, engine.execution_options(writes=True).begin() as connection:
         for index in SECONDARY:
             index.drop(connection, checkfirst=True)
         connection.execute(sa.insert(MARKS).values(name=MADE_BY, value=made_by))
-    engine.dispose()
 
 
 def make_indexes(engine: sa.Engine) -> None:
@@ -54,34 +52,31 @@ def make_indexes(engine: sa.Engine) -> None:
     with explained(engine), engine.execution_options(writes=True).begin() as connection:
         for index in SECONDARY:
             index.create(connection, checkfirst=True)
-        if connection.dialect.name == "postgresql":
+        if is_postgres(connection):
             connection.exec_driver_sql("ANALYZE")
 
 
 def drop_beside(url: str) -> None:
     """Removes what is beside, if there is anything."""
     there, _schema = place_beside(url)
-    if there == url:
-        _drop_schema(url, BESIDE)
-        _drop_schema(url, OLD)
+    path = file_of(there)
+    if path is None:
+        with reached(url) as engine:
+            drop_unread(engine, (BESIDE, OLD), DROP_WITHIN_MS)
         return
-    path = Path(sa.make_url(there).database or "")
     for end in ("-wal", "-shm", ""):
         path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _made_by(url: str, schema: str) -> str | None:
-    engine = engine_of(url, schema)
-    try:
-        if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
+    path = file_of(url)
+    if path is not None and not path.exists():
+        return None  # to connect would make the file
+    with reached(url, schema) as engine, engine.connect() as connection:
+        if not sa.inspect(connection).has_table(MARKS.name):
             return None
-        with explained(engine), engine.connect() as connection:
-            if not sa.inspect(connection).has_table(MARKS.name):
-                return None
-            found: str | None = connection.execute(sa.select(MARKS.c.value).where(MARKS.c.name == MADE_BY)).scalar()
-            return found
-    finally:
-        engine.dispose()
+        found: str | None = connection.execute(sa.select(MARKS.c.value).where(MARKS.c.name == MADE_BY)).scalar()
+        return found
 
 
 def put_in_place(url: str, live: sa.Engine, finish: Callable[[], None], names: Names) -> None:
@@ -90,9 +85,8 @@ def put_in_place(url: str, live: sa.Engine, finish: Callable[[], None], names: N
         _copy_over(url, live, finish)
         _name(live, names)
     else:
-        beside = engine_of(*place_beside(url))
-        _name(beside, names)  # nearly all of them before anybody has to wait
-        beside.dispose()
+        with reached(*place_beside(url)) as beside:
+            _name(beside, names)  # nearly all of them before anybody has to wait
         _rename(live, finish, names)
     drop_beside(url)
 
@@ -177,23 +171,3 @@ _DEFAULTS: Final = """
     JOIN pg_roles r ON r.oid = a.grantee
     WHERE n.nspname = %s AND d.defaclobjtype = 'r' AND pg_get_userbyid(d.defaclrole) = current_user
 """
-
-
-def _drop_schema(url: str, schema: str) -> None:
-    """Waits only a little for those who still read it: what is left over goes with the next one."""
-    engine = engine_of(url)
-    try:
-        with _passed_over(), engine.begin() as connection:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {DROP_WITHIN_MS}")
-            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _passed_over() -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != "55P03":
-            raise

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from ledger.errors import NotALedgerError
 from projections.adapters.analysis_views import drop_views
 from projections.adapters.pseudonym_rows import are_shared
-from projections.adapters.read_model_engine import LIVE, engine_of, explained, no_rights
+from projections.adapters.read_model_engine import LIVE, no_rights, reached
 from projections.adapters.read_model_writing import is_postgres
 from projections.adapters.read_models import READ_MODELS
 from projections.adapters.sql_sharing import prepare
@@ -38,37 +38,31 @@ def upgrade(url: str, schema: str = LIVE, versions: str | None = None) -> Upgrad
     `versions`: a further folder of revisions. Raises OtherVersionError for a database of a newer version, and as
     `explained` does.
     """
-    engine, config = engine_of(url, schema), _config(versions)
-    try:
-        with explained(engine), engine.execution_options(writes=True).begin() as connection:
-            if is_postgres(connection):
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
-                connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-            before = _revision(connection, config, engine.url)
-            config.attributes["connection"] = connection
-            shared = schema == LIVE and before != _head(config) and are_shared(connection)
-            if shared:
-                drop_views(connection)  # or no column below them could change
-            command.upgrade(config, "head")
-            if shared:
-                prepare(connection)
-            _comment(connection)
-        return Upgraded(before, _head(config))
-    finally:
-        engine.dispose()
+    config = _config(versions)
+    with reached(url, schema) as engine, engine.execution_options(writes=True).begin() as connection:
+        if is_postgres(connection):
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
+            connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+        before = _revision(connection, config, engine.url)
+        config.attributes["connection"] = connection
+        shared = schema == LIVE and before != _head(config) and are_shared(connection)
+        if shared:
+            drop_views(connection)  # or no column below them could change
+        command.upgrade(config, "head")
+        if shared:
+            prepare(connection)
+        _comment(connection)
+    return Upgraded(before, _head(config))
 
 
 def check(url: str) -> None:
     """Whether the tables are of this version. Raises OtherVersionError where not, and as `explained` does."""
-    engine, config = engine_of(url), _config()
-    try:
-        with explained(engine), engine.connect() as connection:
-            found = _revision(connection, config, engine.url)
-        if found != _head(config):
-            what = "no tables yet" if found is None else f"tables of the revision {found}, and {_head(config)} is newer"
-            raise OtherVersionError(f"{_shown(engine.url)} has {what}; run prefledger db upgrade")
-    finally:
-        engine.dispose()
+    config = _config()
+    with reached(url) as engine, engine.connect() as connection:
+        found = _revision(connection, config, engine.url)
+    if found != _head(config):
+        what = "no tables yet" if found is None else f"tables of the revision {found}, and {_head(config)} is newer"
+        raise OtherVersionError(f"{_shown(engine.url)} has {what}; run prefledger db upgrade")
 
 
 def _revision(connection: sa.Connection, config: Config, url: sa.URL) -> str | None:

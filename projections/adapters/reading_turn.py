@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from projections.adapters.extract_columns import columns_of, schema_of
-from projections.adapters.read_model_engine import engine_of, explained
+from projections.adapters.read_model_engine import file_of, reached
 from projections.adapters.sql_read_models import SqlTurn
 from projections.extracts import Extract
 from projections.rows.flat import Row
@@ -15,14 +15,9 @@ from projections.rows.flat import Row
 @contextmanager
 def reading_turn(url: str) -> Iterator[SqlTurn]:
     """The read models at a URL. Raises UnavailableError, OtherVersionError, NoRightsError."""
-    engine = engine_of(url)
-    if engine.dialect.name == "postgresql":
-        engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    try:
-        with explained(engine), engine.connect() as connection, connection.begin():
-            yield SqlTurn(connection)
-    finally:
-        engine.dispose()
+    of_one_moment = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if file_of(url) is None else {}
+    with reached(url) as engine, engine.execution_options(**of_one_moment).connect() as connection, connection.begin():
+        yield SqlTurn(connection)
 
 
 def extract_of(table: str, batches: Iterable[Sequence[Row]]) -> Extract:

@@ -5,6 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from projections.adapters.read_model_writing import is_postgres
+
 SHARING, ANALYSIS = "sharing", "analysis"
 """Schemas on PostgreSQL: what is beside the tables, which a replay leaves as it is, and the views."""
 
@@ -27,4 +29,4 @@ MASKED_NUMBERS = sa.Table(
 
 def schemas(connection: sa.Connection) -> Mapping[str, Any]:
     """What a statement about these tables needs as its options: a SQLite file has no schemas."""
-    return {} if connection.dialect.name == "postgresql" else {"schema_translate_map": {SHARING: None}}
+    return {} if is_postgres(connection) else {"schema_translate_map": {SHARING: None}}

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -29,6 +30,8 @@ from projections.rows.flat import Row
 from projections.rows.intervals import REVOKED
 from projections.statement import Fields
 from schemas.states import part_key
+
+Read = TypeVar("Read")
 
 
 class SqlReadModels:
@@ -99,8 +102,7 @@ class SqlTurn:
 
     def put_positions(self, places: Mapping[int, Place]) -> None:
         """Notes how far some partitions are."""
-        for partition in places:
-            self._connection.execute(sa.delete(POSITIONS).where(POSITIONS.c.partition == partition))
+        self._connection.execute(sa.delete(POSITIONS).where(POSITIONS.c.partition.in_(places)))
         insert(self._connection, POSITIONS, [(partition, *place) for partition, place in places.items()])
 
     def mark(self, name: str) -> str | None:
@@ -115,23 +117,22 @@ class SqlTurn:
 
     def states_of(self, subjects: Collection[str]) -> dict[str, list[Part]]:
         """All parts, in order, of each subject that has a state."""
-        firsts = self._parts(subjects)
-        later = [part_key(part.subject, number) for part in firsts for number in range(1, part.parts or 1)]
-        found: dict[str, list[Part]] = {part.subject: [part] for part in firsts}
-        for part in sorted(self._parts(later), key=lambda part: part.part):
-            found[part.subject].append(part)
-        return found
+        return self._whole(subjects, from_bytes, attrgetter)
 
     def read_states(self, subjects: Collection[str]) -> dict[str, list[Fields]]:
         """As `states_of`, to be asked and not to be folded further."""
-        found = {part["subject"]: [part] for part in map(unpacked, self._values(subjects))}
-        later = [part_key(name, number) for name, [first] in found.items() for number in range(1, first["parts"])]
-        for part in sorted(map(unpacked, self._values(later)), key=itemgetter("part")):
-            found[part["subject"]].append(part)
-        return found
+        return self._whole(subjects, unpacked, itemgetter)
 
-    def _parts(self, keys: Collection[str]) -> list[Part]:
-        return [from_bytes(value) for value in self._values(keys)]
+    def _whole(
+        self, subjects: Collection[str], read: Callable[[bytes], Read], field: Callable[[str], Callable[[Read], Any]]
+    ) -> dict[str, list[Read]]:
+        """All parts of each subject as `read` has them, of which `field` takes a field."""
+        whose, parts = field("subject"), field("parts")
+        found = {whose(first): [first] for first in map(read, self._values(subjects))}
+        later = [part_key(name, number) for name, [first] in found.items() for number in range(1, parts(first) or 1)]
+        for part in sorted(map(read, self._values(later)), key=field("part")):
+            found[whose(part)].append(part)
+        return found
 
     def _values(self, keys: Collection[str]) -> Iterator[bytes]:
         if keys:

@@ -4,9 +4,8 @@ On SQLite a masked number is erased by overwriting it in place with as many byte
 of itself or of its neighbours in unused space (`ledger/adapters/sqlite_people.py` says how that was found).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,11 +15,10 @@ from ledger.errors import UnavailableError
 from projections.adapters.analysis_views import drop_old_views, make_views
 from projections.adapters.postgres_roles import rights
 from projections.adapters.pseudonym_rows import Naming, name_all
-from projections.adapters.read_model_engine import LIVE, engine_of, explained
-from projections.adapters.read_model_writing import is_postgres
+from projections.adapters.read_model_engine import LIVE, engine_of, explained, file_of
+from projections.adapters.read_model_writing import among, is_postgres
 from projections.adapters.sharing_tables import MASKED_NUMBERS, METADATA, PSEUDONYMS, SHARING, schemas
 
-AT_ONCE = 1_000
 BLANKED = "printf('%*s', length(CAST(masked AS BLOB)), '')"
 
 
@@ -31,15 +29,15 @@ class SqlSharing:
         """Connects only when asked something. Raises InputError."""
         self._engine = engine_of(url)
         self._writing = self._engine.execution_options(writes=True)
-        self._on_postgres = self._engine.dialect.name == "postgresql"
+        self._file = file_of(url)
+        self._on_postgres = self._file is None
 
     def is_there(self) -> bool:
         """See the port."""
         return self._has("events", LIVE)
 
     def _has(self, table: str, schema: str) -> bool:
-        path = self._engine.url.database
-        if not self._on_postgres and not (path and Path(path).exists()):
+        if self._file is not None and not self._file.exists():
             return False  # to connect would make the file
         with explained(self._engine), self._engine.connect() as connection:
             return sa.inspect(connection).has_table(table, schema if self._on_postgres else None)
@@ -48,9 +46,12 @@ class SqlSharing:
         """See the port."""
         with explained(self._engine), self._writing.begin() as connection:
             prepare(connection)
-        if self._on_postgres:  # who still reads an old view keeps it: it goes the next time
-            with suppress(UnavailableError), explained(self._engine), self._engine.begin() as connection:
-                drop_old_views(connection)
+        if self._on_postgres:
+            with (
+                suppress(UnavailableError),
+                explained(self._engine),
+            ):  # the views are made: what is left goes the next time
+                drop_old_views(self._engine)
 
     def name(self, pseudonym: Naming, anew: bool = False) -> int:
         """See the port."""
@@ -61,12 +62,10 @@ class SqlSharing:
 
     def without_mask(self, refs: Sequence[str]) -> list[str]:
         """See the port."""
-        known: set[str] = set()
         subject, masked = MASKED_NUMBERS.c.subject, MASKED_NUMBERS.c.masked
         with explained(self._engine), self._engine.connect() as connection:
-            for some in _slices(refs):
-                asked = sa.select(subject).where(subject.in_(some), sa.func.trim(masked) != "")
-                known.update(connection.execute(asked, execution_options=schemas(connection)).scalars())
+            asked = sa.select(subject).where(among(connection, subject, refs), sa.func.trim(masked) != "")
+            known = set(connection.execute(asked, execution_options=schemas(connection)).scalars())
         return [ref for ref in refs if ref not in known]
 
     def keep_masks(self, masks: Mapping[str, str]) -> None:
@@ -83,19 +82,15 @@ class SqlSharing:
         """See the port. Raises UnavailableError also where another program keeps traces of them: erase again then."""
         if not self._has(MASKED_NUMBERS.name, SHARING):
             return 0
-        gone = 0
         with explained(self._engine), self._writing.begin() as connection:
-            for some in _slices(list(refs)):
-                gone += connection.execute(self._erasing(some), execution_options=schemas(connection)).rowcount
+            theirs = among(connection, MASKED_NUMBERS.c.subject, list(refs))
+            erasing: sa.Delete | sa.Update = sa.delete(MASKED_NUMBERS).where(theirs)
+            if not self._on_postgres:
+                kept = theirs, sa.func.trim(MASKED_NUMBERS.c.masked) != ""
+                erasing = sa.update(MASKED_NUMBERS).where(*kept).values(masked=sa.literal_column(BLANKED))
+            gone = connection.execute(erasing, execution_options=schemas(connection)).rowcount
         self._leave_no_trace()
         return gone
-
-    def _erasing(self, refs: Sequence[str]) -> sa.Delete | sa.Update:
-        subject, masked = MASKED_NUMBERS.c.subject, MASKED_NUMBERS.c.masked
-        if self._on_postgres:
-            return sa.delete(MASKED_NUMBERS).where(subject.in_(refs))
-        kept = subject.in_(refs), sa.func.trim(masked) != ""
-        return sa.update(MASKED_NUMBERS).where(*kept).values(masked=sa.literal_column(BLANKED))
 
     def _leave_no_trace(self) -> None:
         """Rows that are gone are still in a WAL, or in a table of PostgreSQL until it was vacuumed."""
@@ -132,8 +127,3 @@ def prepare(connection: sa.Connection) -> None:
     if is_postgres(connection):
         for statement in rights(connection.dialect):
             connection.exec_driver_sql(statement)
-
-
-def _slices(refs: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(refs), AT_ONCE):
-        yield refs[start : start + AT_ONCE]

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from ledger.errors import NoRoomError, NotALedgerError, UnavailableError
 from ledger.log import Position
+from projections.adapters.sqlite_engine import sqlite_engine
 from projections.fold import Part, from_bytes, key_of, to_bytes, to_fields
 from projections.statement import Fields
 from projections.view import Rejected
@@ -46,9 +47,7 @@ class SqlView:
     """A store in the database at a SQLAlchemy URL. Raises UnavailableError, NotALedgerError."""
 
     def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url, connect_args={"timeout": 60})
-        sa.event.listen(self._engine, "connect", _configure)
-        sa.event.listen(self._engine, "begin", _begin)
+        self._engine = sqlite_engine(url)
         self._writing = self._engine.execution_options(writes=True)
         with self._explained():
             self._prepare()
@@ -140,19 +139,6 @@ class SqlView:
     def close(self) -> None:
         """Lets go of the database."""
         self._engine.dispose()
-
-
-def _configure(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]  # transactions begin where _begin says so
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
-
-
-def _begin(connection: sa.Connection) -> None:
-    # What reads and then writes takes its lock at the start: two that took it in between could not both go on.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _watermark(connection: sa.Connection) -> dict[int, int]:

@@ -15,9 +15,8 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.errors import NotALedgerError, UnavailableError
-from projections.adapters.extract_columns import Column, columns_of, is_time, named_apart, schema_of
-from projections.adapters.read_model_engine import database_url
+from projections.adapters.extract_columns import Column, columns_of, is_asked_time, named_apart, schema_of
+from projections.adapters.read_model_engine import database_url, in_our_words
 from projections.extracts import Extract
 from projections.read_models import OtherVersionError
 from schemas.errors import InputError
@@ -32,7 +31,8 @@ class SqliteExtracts:
     """The read models in one file. Raises InputError, OtherVersionError."""
 
     def __init__(self, url: str) -> None:
-        self._path = Path(database_url(url).database or "")
+        self._url = database_url(url)
+        self._path = Path(self._url.database or "")
         if not self._path.exists():
             raise OtherVersionError(f"there are no read models in {self._path}; run prefledger projector run --once")
 
@@ -71,23 +71,14 @@ class SqliteExtracts:
         try:
             connection = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
-            raise UnavailableError(f"the read models {self._path} cannot be read ({error})") from error
+            raise in_our_words(self._url, error) from error
         try:
             connection.execute("BEGIN")
             yield connection
         except sqlite3.Error as error:
-            raise _explained(self._path, error) from error
+            raise in_our_words(self._url, error) from error
         finally:
             connection.close()
-
-
-def _explained(path: Path, error: sqlite3.Error) -> Exception:
-    said = str(error)
-    if "no such table" in said or "no such column" in said:
-        return OtherVersionError(f"the read models {path} are of another version; run prefledger db upgrade")
-    if "not a database" in said or "malformed" in said:
-        return NotALedgerError(f"{path} is no database; remove the file, and the projector makes it anew")
-    return UnavailableError(f"the read models {path} cannot be read ({said}); repeat once they can")
 
 
 def _only_reads(action: int, *_: object) -> int:
@@ -170,7 +161,7 @@ def _column(name: str, kinds: set[str]) -> Column:
     if not kinds or "text" in kinds:
         return Column(name, name, pa.string(), True, False)
     of = pa.int64() if kinds == {"integer"} else pa.float64()
-    return Column(name, name, of, True, of == pa.int64() and is_time(name))
+    return Column(name, name, of, True, of == pa.int64() and is_asked_time(name))
 
 
 def _rows(cursor: sqlite3.Cursor, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:

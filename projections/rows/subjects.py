@@ -52,7 +52,6 @@ def sender_rows(reference: Reference) -> Iterator[Row]:
 def _state(latest: str, kinds: Collection[str]) -> str:
     if latest == "SenderSuspended":
         return "suspended"
-
     if "SenderRegistered" not in kinds:
         return "unregistered"
     return "verified" if "SenderVerified" in kinds else "registered"
