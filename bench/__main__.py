@@ -24,6 +24,7 @@ PARTS = {
     "worker": "Worker beside others, on a broker on the same two cores",
     "growth": "How cost grows",
     "exporting": "Export of two million rows of the read models",
+    "read_models": "Read models on PostgreSQL",
     "propagation": "Propagation from the acknowledgement to every gateway",
 }
 PAGE = Path("BENCHMARKS.md")

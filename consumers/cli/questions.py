@@ -10,6 +10,7 @@ from consumers import status as statuses
 from consumers.cli.options import ASK, Contact, Json, Region, Subject, Zone, opened, when
 from consumers.cli.output import complain, either, progress
 from consumers.cli.recording import put_on_record
+from consumers.members import contacts_of
 from consumers.wording import REASONS, masked
 from schemas.subject import parse_contact, parse_subject
 
@@ -116,4 +117,9 @@ def status(
         now = time.time_ns() // 1_000_000 if moment is None else moment
         found = statuses.status(ledger.view(), whom, ledger.ref(whom), now, brand or ledger.settings.brand, region)
         names = masked(ledger.people, [level.account for level in found.levels if level.account])
-    either(json, statuses.as_json(found, str(whom), names), statuses.in_words(found, whom.masked, names))
+        contacts = None if whom.is_contact else contacts_of(ledger, ledger.ref(whom))
+    document, words = statuses.as_json(found, str(whom), names), [*statuses.in_words(found, whom.masked, names)]
+    if contacts is not None:
+        document |= contacts.as_json()
+        words += contacts.in_words()
+    either(json, document, words)

@@ -64,6 +64,14 @@ class SqlReadModels:
         with explained(self._engine), self._engine.connect() as connection:
             return SqlTurn(connection).positions()
 
+    def members(self, account: str) -> list[tuple[str, int]]:
+        """The contacts that belong to an account, and since when, as far as the rows are."""
+        member = ACCOUNT_NUMBERS.c
+        query = sa.select(member.subject, member.joined_at).where(member.account == account, member.left_at.is_(None))
+        with explained(self._engine), self._engine.connect() as connection:
+            found = connection.execute(query.order_by(member.joined_at, member.subject))
+            return [(row.subject, row.joined_at) for row in found]
+
     def beside(self, made_by: str) -> "SqlReadModels":
         """A second set of tables beside this one."""
         with explained(self._engine):

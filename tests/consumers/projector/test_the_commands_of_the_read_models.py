@@ -35,6 +35,18 @@ def test_what_is_recorded_is_in_the_tables_after_one_run(projecting: Commands, e
     assert projecting.json("db", "status")["events_behind"] == 0
 
 
+def test_the_status_of_an_account_names_its_contacts_once_there_are_read_models(projecting: Commands) -> None:
+    projecting.lines("link", "account:FAMILY", "+14165550101", "email:ann@example.org", "+14165550103")
+    assert "contacts" not in projecting.json("status", "account:FAMILY")
+    projecting.json("unlink", "account:FAMILY", "+14165550103")
+    projecting.json("db", "upgrade")
+    projecting.json("projector", "run", "--once")
+    found = projecting.json("status", "account:FAMILY")["contacts"]
+    assert sorted(one["contact"] for one in found) == ["+1416•••0101", "a•••@example.org"]
+    assert "contacts, 2 as the read models had it" in projecting("status", "account:FAMILY").out
+    assert "contacts" not in projecting.json("status", "+14165550101")
+
+
 def test_tables_that_were_not_made_yet_are_named_with_what_to_do(projecting: Commands, empty_url: str) -> None:
     projecting.json("revoke", "+14165550101")
     answer = projecting("projector", "run", "--once")
