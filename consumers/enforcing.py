@@ -6,13 +6,13 @@ no tally of its own.
 """
 
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from consumers.confirm import Receipts, longest_lease, take_register
 from consumers.confirmation import MARGIN, Enforcement, Tally, Target, Told
+from consumers.recent_receipts import RecentReceipts, told_at
 from ledger.log import Log
 from projections.history import entries
 from projections.log_view import LogView
@@ -53,10 +53,11 @@ class Register:
         self.window = self.lease_ms + 2 * MARGIN
         """How long before an event receipts matter to it."""
         self._entries = entries(view.parts(OPERATOR_GATEWAYS))
-        self._retired: dict[str, int] = {}
+        self.retired: dict[str, int] = {}
+        """When each process that was retired was."""
         for entry in self._entries:
             if entry["type"] == "GatewayRetired":
-                self._retired.setdefault(entry["process"], entry["recorded_at"])
+                self.retired.setdefault(entry["process"], entry["recorded_at"])
         self._registered = sorted(
             entry["recorded_at"] for entry in self._entries if entry["type"] == "GatewayRegistered"
         )
@@ -71,7 +72,7 @@ class Register:
         known = [
             entry
             for entry in self._entries
-            if (process := entry.get("process", "")) in heard or self._retired.get(process, start) >= start
+            if (process := entry.get("process", "")) in heard or self.retired.get(process, start) >= start
         ]
         take_register(tally, known, self.lease_ms)
         return tally
@@ -102,12 +103,16 @@ class Enforcing(Generic[What]):
 
     register: Register
     receipts: Receipts
-    _recent: deque[Told] = field(default_factory=deque)
+    _recent: RecentReceipts = field(init=False)
     _last: dict[str, Told] = field(default_factory=dict)
     _open: list[_Open[What]] = field(default_factory=list)
     _told: Iterator[Told] = field(default_factory=lambda: iter(()))
     _next: Told | None = None
     _at: int = -1
+
+    def __post_init__(self) -> None:
+        """Nothing is known yet."""
+        self._recent = RecentReceipts(self.register.retired)
 
     def of(self, events: Iterable[Watched[What]]) -> Iterator[Found[What]]:
         """Those of the events, which come in the order in which they were recorded, that were not in force in time.
@@ -118,14 +123,18 @@ class Enforcing(Generic[What]):
             recorded_at = watched.target.recorded_at
             horizon = min(HORIZON, max(0, watched.until - recorded_at))
             yield from self._read_to(recorded_at + horizon, recorded_at - self.register.window)
-            if not self._in_time(watched):
+            if self._in_time(watched):
+                continue
+            if (found := self._certain(watched.target)) is None:
                 self._open.append(self._opened(watched))
+            elif found.at is not None and found.at > watched.until:
+                yield Found(watched.what, found)
         yield from self._read_on()
 
     def _read_to(self, end: int, start: int) -> Iterator[Found[What]]:
         if self._at < 0 or (start > self._at + FAR and not self._open):
             self.receipts.since(max(start, 0))
-            self._recent.clear()
+            self._recent = RecentReceipts(self.register.retired)
             self._last.clear()
             self._told = self.receipts.told()
             self._next = next(self._told, None)
@@ -133,12 +142,11 @@ class Enforcing(Generic[What]):
             self._take(self._next)
             self._next = next(self._told, None)
         self._at = max(self._at, end)
-        while self._recent and self._recent[0].at < start:
-            self._recent.popleft()
+        self._recent.forget(start)
         yield from self._settled()
 
     def _take(self, told: Told) -> None:
-        self._recent.append(told)
+        self._recent.take(told)
         self._last[told.receipt.process] = told
         for one in self._open:
             one.take(told)
@@ -163,9 +171,15 @@ class Enforcing(Generic[What]):
             if told.at >= start
         )
 
+    def _certain(self, target: Target) -> Enforcement | None:
+        start = target.recorded_at - self.register.window
+        if not target.may_expire or self.register.begun_in(start, target.recorded_at):
+            return None
+        return self._recent.certain(target, start)
+
     def _opened(self, watched: Watched[What]) -> _Open[What]:
         recorded_at = watched.target.recorded_at
-        recent = [told for told in self._recent if told.at >= recorded_at - self.register.window]
+        recent = sorted(self._recent.since(recorded_at - self.register.window), key=told_at)
         tally = self.register.tally(watched.target, {told.receipt.process for told in recent})
         one = _Open(watched, tally, recorded_at + MARGIN)
         for told in recent:

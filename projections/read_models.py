@@ -31,6 +31,16 @@ class Place(NamedTuple):
     caught_up_at: int
 
 
+class Revocation(NamedTuple):
+    """An opt-out as its row in `events` has it; times in milliseconds."""
+
+    partition: int
+    offset: int
+    event_id: str
+    requested_at: int
+    recorded_at: int
+
+
 class Turn(Protocol):
     """One transaction: all that is done in it is there together once it ends well, and nothing of it otherwise.
 
@@ -77,8 +87,16 @@ class Turn(Protocol):
         """Removes the rows that have one of the values in a column."""
         ...
 
+    def remove_from(self, table: str, column: str, start: int) -> None:
+        """Removes the rows that have at least so much in a column."""
+        ...
+
     def clear(self, table: str) -> None:
         """Removes all rows of a table."""
+        ...
+
+    def revocations(self, partition: int, start: int, end: int, many: int) -> list[Revocation]:
+        """The first so many opt-outs among the events from a place on and before another; each once by its id."""
         ...
 
     def members_of(self, accounts: Collection[str]) -> set[str]:

@@ -6,11 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from threading import Event
 from typing import NamedTuple
 
+from consumers.bootstrap.elsewhere import look_once, open_looks
 from consumers.bootstrap.embedded import open_log_alone
 from consumers.bootstrap.sharing import pseudonyms
+from consumers.projector.aside import looking
 from consumers.projector.following import Lag, Projector, Telling, log, quiet, waiting
 from consumers.projector.loading import is_worth_it, load
 from consumers.settings import Settings
@@ -61,14 +64,16 @@ def project_once(settings: Settings, tell: Telling = quiet) -> int:
     """Brings the read models up to the end of the ledger; answers how many events that were."""
     with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
         if is_worth_it(ledger, models):
-            return load(ledger, models, tell)
-        return Projector(ledger, models, tell).once()
+            return load(ledger, models, tell, look=partial(look_once, settings, ledger))
+        events = Projector(ledger, models, tell).once()
+        look_once(settings, ledger, models)
+        return events
 
 
 def make_anew(settings: Settings, tell: Telling = quiet) -> int:
     """Makes all rows anew beside the live ones and puts them in place; answers how many events they are made from."""
     with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
-        return load(ledger, models, tell)
+        return load(ledger, models, tell, look=partial(look_once, settings, ledger))
 
 
 def run_projector(settings: Settings) -> None:
@@ -84,9 +89,10 @@ def run_projector(settings: Settings) -> None:
                 teller = Teller()
                 if is_worth_it(ledger, models):
                     log.info("loading; the rows are there once all of them are")
-                    load(ledger, models, teller)
+                    load(ledger, models, teller, look=partial(look_once, settings, ledger))
                 log.info("following the ledger")
-                Projector(ledger, models, teller).follow(asked)
+                with looking(partial(open_looks, settings, ledger, models)):
+                    Projector(ledger, models, teller).follow(asked)
         except UnavailableError as error:
             log.warning("%s; trying again", error)
             asked.wait(PATIENCE_S)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from threading import Event
 from typing import Final, NamedTuple
@@ -60,10 +59,10 @@ class Projector:
             self._look_again()
         return applied
 
-    def follow(self, asked: Event, guard: AbstractContextManager[object] | None = None) -> None:
+    def follow(self, asked: Event) -> None:
         """Until it is asked to end. A database or a log that is away is waited for."""
         wait = LOOK_EVERY_S
-        with rarely(), guard or nullcontext():
+        with rarely():
             while not asked.is_set():
                 try:
                     came = self._advance(self._ledger.ends())

@@ -26,10 +26,21 @@ MADE_WITH: Final = "rows 1"
 ROWS: Final = "rows of all subjects"
 CLOSE: Final = 5_000
 
+Looking = Callable[[ReadModels], None]
+"""Brings rows up that are made from something else than the ledger."""
 
-def load(ledger: Log, models: ReadModels, tell: Telling = quiet, clock: Callable[[], int] = system_clock) -> int:
+
+def nothing_else(_models: ReadModels) -> None:
+    """There is only the ledger."""
+
+
+def load(
+    ledger: Log, models: ReadModels, tell: Telling = quiet, clock: Callable[[], int] = system_clock,
+    look: Looking = nothing_else,
+) -> int:  # fmt: skip
     """Makes all rows anew and puts them in place; answers how many events they are made from.
 
+    `look` brings in what does not come from the ledger, before the new rows are seen.
     Raises UnavailableError, after which it is to be repeated, and goes on where it was.
     """
     with closing(models.beside(MADE_WITH)) as new, rarely():
@@ -39,13 +50,15 @@ def load(ledger: Log, models: ReadModels, tell: Telling = quiet, clock: Callable
         projector = Projector(ledger, new, tell, clock)
         while behind(new.positions(), ledger.ends()) > CLOSE:
             projector.once()
-        models.take_over(new, lambda: _up_to(models, new, projector))
+        look(new)
+        models.take_over(new, lambda: _up_to(models, new, projector, look))
     return sum(place.offset for place in models.positions().values())
 
 
-def _up_to(models: ReadModels, new: ReadModels, projector: Projector) -> None:
+def _up_to(models: ReadModels, new: ReadModels, projector: Projector, look: Looking) -> None:
     """While no turn can go on in the live rows: readers never see a row less than before."""
     projector.once()
+    look(new)
     live, beside = models.positions(), new.positions()
     if any(offset_in(beside, partition) < place.offset for partition, place in live.items()):
         raise NotALedgerError(

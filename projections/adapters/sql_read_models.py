@@ -17,6 +17,7 @@ from projections.adapters.read_models import (
     ACCOUNT_NUMBERS,
     ACCOUNTS,
     CURRENT_PREFERENCES,
+    EVENTS,
     MARKS,
     POSITIONS,
     PREFERENCE_HISTORY,
@@ -24,7 +25,7 @@ from projections.adapters.read_models import (
     STATES,
 )
 from projections.fold import Part, from_bytes, to_bytes, unpacked
-from projections.read_models import Place, ReadModels
+from projections.read_models import Place, ReadModels, Revocation
 from projections.rows.coverage import Alike
 from projections.rows.flat import Row
 from projections.rows.intervals import REVOKED
@@ -169,9 +170,26 @@ class SqlTurn:
             gone = READ_MODELS.tables[table]
             self._connection.execute(sa.delete(gone).where(among(self._connection, gone.c[column], values)))
 
+    def remove_from(self, table: str, column: str, start: int) -> None:
+        """Removes the rows that have at least so much in a column."""
+        gone = READ_MODELS.tables[table]
+        self._connection.execute(sa.delete(gone).where(gone.c[column] >= start))
+
     def clear(self, table: str) -> None:
         """Removes all rows of a table."""
         self._connection.execute(sa.delete(READ_MODELS.tables[table]))
+
+    def revocations(self, partition: int, start: int, end: int, many: int) -> list[Revocation]:
+        """The first so many opt-outs among the events from a place on and before another; each once by its id."""
+        said, other = EVENTS.c, EVENTS.alias("other").c
+        is_repeated = sa.exists().where(
+            other.event_id == said.event_id, other.partition == partition, other.offset < said.offset
+        )
+        query = sa.select(said.partition, said.offset, said.event_id, said.occurred_at, said.recorded_at).where(
+            said.partition == partition, said.offset >= start, said.offset < end,
+            said.type == "PreferenceRevoked", ~is_repeated,
+        )  # fmt: skip
+        return [Revocation(*row) for row in self._connection.execute(query.order_by(said.offset).limit(many))]
 
     def members_of(self, accounts: Collection[str]) -> set[str]:
         """The contacts that were ever in one of the accounts, by the rows."""

@@ -174,6 +174,7 @@ def test_what_the_page_allows_is_enough_for_an_opt_out_to_reach_the_gateway_and_
     assert denied is not None
     assert (denied["allowed"], denied["reason"]) == (False, "revoked_by_number")
     roles.run_as("auditor", "late", "--within", "1h")
+    roles.run_as("auditor", "projector", "run", "--once")
     said = roles.run_as("auditor", "timeline", "+14165550123", expected=3)
     assert "does not let this user read preferences.identities.v1" in said
 

@@ -1,0 +1,100 @@
+"""`projector run` as a process on Kafka and a real PostgreSQL: killed, ended, and its rows made anew."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+
+from consumers.bootstrap.read_models import open_ledger_log
+from projections.adapters.read_model_engine import engine_of
+from schemas.times import rfc3339
+from stack.processes import Process
+from tests.consumers.projector.rows import expected, stored
+from tests.databases import new_database, postgres_server
+from tests.kafka.stage import COMMAND, Stage
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
+
+FAMILY = [f"+1416555020{number}" for number in range(6)]
+OFFERS = {"channel": "sms", "purpose": "marketing.offers"}
+KILLS = 5
+LAST = "SELECT * FROM events WHERE kind = 'account'"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with postgres_server() as server:
+        environment = {"PREFLEDGER_DATABASE_URL": new_database(server)}
+        with Stage(
+            tmp_path_factory.mktemp("stage"), workers=1, gateways=2, partitions=3, environment=environment
+        ) as stage:
+            stage.run("db", "upgrade")
+            yield stage
+
+
+def projector(stage: Stage) -> Process:
+    log = stage.folder / f"projector-{time.monotonic_ns()}.log"
+    return Process("projector", [str(COMMAND), "projector", "run"], log, stage.environment)
+
+
+def asked(stage: Stage, query: str) -> list[tuple[Any, ...]]:
+    engine = engine_of(stage.environment["PREFLEDGER_DATABASE_URL"])
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(sa.text(query))]
+    engine.dispose()
+    return found
+
+
+def revoked(stage: Stage, subject: str) -> str:
+    said = stage.run("revoke", subject, "--channel", "sms", "--purpose", "marketing.offers", "--json")
+    return str(orjson.loads(said)["event_id"])
+
+
+def test_killed_and_ended_it_has_every_row_of_the_topic_once(stage: Stage) -> None:
+    stage.run("link", "ACC-1", *FAMILY)
+    stage.run("grant", FAMILY[0], "--channel", "sms", "--purpose", "marketing.offers", "--basis", "express")
+    for kill in range(KILLS):
+        process = projector(stage)
+        revoked(stage, FAMILY[kill])
+        time.sleep(kill)  # while it starts, while it opens, while it follows
+        process.kill()
+    process = projector(stage)
+    revoked(stage, "account:ACC-1")
+    process.wait_until(lambda: asked(stage, LAST) != [], 90, "it has the last no")
+    assert process.stop(30) == 0, process.said()
+    assert "everything that was applied is committed" in process.said()
+    stage.run("projector", "run", "--once")
+    now = time.time_ns() // 1_000_000
+    with open_ledger_log(stage.settings) as ledger:
+        assert stored(stage.environment["PREFLEDGER_DATABASE_URL"]) == expected(ledger, now)
+    assert orjson.loads(stage.run("db", "status", "--json"))["events_behind"] == 0
+
+
+def test_what_gateways_confirm_and_decide_is_in_the_rows(stage: Stage) -> None:
+    process = projector(stage)
+    event_id = revoked(stage, FAMILY[-1])
+    confirmed = orjson.loads(stage.run("confirm", event_id, "--wait", "30", "--json"))
+    denied = [gateway.decide(contact=FAMILY[-1], **OFFERS) for gateway in stage.gateways]
+    assert [one and one["allowed"] for one in denied] == [False, False]
+    query = f"SELECT gateway, enforced_at FROM enforcement WHERE event_id = '{event_id}' ORDER BY gateway"
+
+    def is_there() -> bool:
+        found = asked(stage, query)
+        return len(found) == len(stage.gateways) and all(at is not None for _name, at in found)
+
+    process.wait_until(is_there, 90, "it has when the no was in force")
+    at = {one["name"]: one["at"] for one in confirmed["gateways"]}
+    assert {name: rfc3339(enforced) for name, enforced in asked(stage, query)} == at
+    counted = "SELECT sum(count) FROM decisions WHERE answer = 'denied'"
+    for gateway in stage.gateways:
+        gateway.process.stop()  # a clean stop puts all decisions on record
+    assert process.stop(30) == 0
+    stage.run("projector", "run", "--once")
+    assert asked(stage, counted) == [(len(denied),)]
+    before = asked(stage, "SELECT * FROM enforcement ORDER BY 1, 2")
+    stage.run("projector", "replay")
+    assert asked(stage, "SELECT * FROM enforcement ORDER BY 1, 2") == before
+    assert asked(stage, counted) == [(len(denied),)]
