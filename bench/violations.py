@@ -4,6 +4,7 @@
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 from consumers.bootstrap import open_ledger
 from consumers.opened import Ledger
@@ -30,6 +32,7 @@ WRONG = 0.01
 """The share of sends that went out after all that was said; the others went out before."""
 ORIGIN = Origin(actor="import:crm", source="crm")
 PROCESS = new_id()
+ID, REF, AT = new_id(), "f" * 32, 4_712_000
 YEAR = 31_536_000_000
 Sent = tuple[str, int]
 
@@ -91,17 +94,33 @@ def _write_file(path: Path, sent: Iterator[Sent]) -> None:
 
 
 def _write_log(path: Path, ledger: Ledger, sent: Iterator[Sent]) -> None:
-    with closing(SqliteDecisions(path)) as log:
+    """Rows as `SqliteDecisions` stores them, written without making ten million models first."""
+    SqliteDecisions(path).close()  # makes the file
+    values = [_decision(number).model_dump_json().replace(REF, "%s").replace(ID, "%s") for number in range(4)]
+    values = [value.replace(f'"at":{AT}', '"at":%d') for value in values]
+    refs = ledger.references
+    with closing(sqlite3.connect(path)) as log:
+        by_subject = log.execute("SELECT sql FROM sqlite_master WHERE name = 'decisions_by_subject'").fetchone()[0]
+        log.execute("DROP INDEX decisions_by_subject")  # made of all rows at once below, as any load does
         while batch := list(islice(sent, 20_000)):
-            log.send([_decision(ledger, number, at) for number, at in batch])
+            rows = []
+            for number, at in batch:
+                made, ref = new_id(), refs.of("number", number)
+                value = values[at % 4] % (made, ref, at)
+                rows.append((UUID(made).bytes, bytes.fromhex(ref), at, value.encode()))
+            with log:
+                log.executemany(
+                    "INSERT INTO decisions (decision_id, subject, logged_at, value) VALUES (?, ?, ?, ?)", rows
+                )
+        log.execute(by_subject)
 
 
-def _decision(ledger: Ledger, number: str, at: int) -> LoggedDecision:
+def _decision(gateway: int) -> LoggedDecision:
     return LoggedDecision.model_construct(
-        decision_id=new_id(), gateway=f"sms-{at % 4}", process=PROCESS, kind="number",
-        subject=ledger.references.of("number", number), channel="sms", purpose="marketing", brand="acme",
-        sender="12345", jurisdiction=None, at=at, allowed=True, reason="granted", rule="most-restrictive@1",
-        policy="default@1", evidence=(PROCESS,), watermark=dict.fromkeys(range(12), 4_711_000), staleness_ms=200,
+        decision_id=ID, gateway=f"sms-{gateway}", process=PROCESS, kind="number", subject=REF, channel="sms",
+        purpose="marketing", brand="acme", sender="12345", jurisdiction=None, at=AT, allowed=True, reason="granted",
+        rule="most-restrictive@1", policy="default@1", evidence=(PROCESS,),
+        watermark=dict.fromkeys(range(12), 4_711_000), staleness_ms=200,
     )  # fmt: skip
 
 
