@@ -9,6 +9,7 @@ import resource
 import statistics
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -58,15 +59,21 @@ def run(scale: float) -> dict[str, object]:
     return figures
 
 
+def ending_with(work: Callable[[], object]) -> None:
+    """Ends a forked process with its work, whatever that meets: what the parent opened is the parent's to close."""
+    try:
+        work()
+    except BaseException:
+        traceback.print_exc()
+    os._exit(0)
+
+
 def apart(work: Callable[[], Figures]) -> Figures:
     """What a process of its own finds."""
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
-        try:
-            os.write(writes, json.dumps(work()).encode())
-        finally:
-            os._exit(0)  # whatever it met: what the parent opened is the parent's to close
+        ending_with(lambda: os.write(writes, json.dumps(work()).encode()))
     os.close(writes)
     with os.fdopen(reads, "rb") as answer:
         said = answer.read()
@@ -107,10 +114,7 @@ def steady(path: Path, url: str, seconds: float) -> Figures:
     target = sum(SqliteLog(path).ends().values()) + events
     feeder = os.fork()
     if feeder == 0:
-        try:
-            fill(path, events, RATE)
-        finally:
-            os._exit(0)
+        ending_with(lambda: fill(path, events, RATE))
     found = apart(lambda: followed(path, url, target))
     os.waitpid(feeder, 0)
     return found
