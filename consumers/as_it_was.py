@@ -7,20 +7,18 @@ The states are short histories, so the fold that makes the table's rows can be a
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from consumers.projector.applying import add_current, asking_of
+from consumers.projector.applying import add_current, all_known, asking_of
 from projections.read_models import Turn
 from projections.rows.flat import Row
-from projections.rows.made import CONTACTS, Rows, told
+from projections.rows.made import CONTACTS, Rows
 
 AT_ONCE: Final = 2_000
 
 
 def preferences_as_of(turn: Turn, at: int) -> Iterator[Sequence[Row]]:
     """All rows as of a moment in milliseconds, so many contacts at a time."""
-    asking, last = asking_of(turn), ""
-    while subjects := turn.subjects_after(last, AT_ONCE):
-        last = subjects[-1]
-        known = [told(parts) for parts in turn.read_states(subjects).values()]
+    asking = asking_of(turn)
+    for known in all_known(turn, AT_ONCE):
         rows: Rows = {"current_preferences": []}
         add_current(turn, rows, [one for one in known if one.kind in CONTACTS], asking, at)
         yield rows["current_preferences"]

@@ -146,7 +146,7 @@ def _beside(settings: Settings, folder: Path) -> Settings:
         update={
             "home": folder,
             "ledger_url": f"sqlite:///{folder / 'ledger.db'}",
-            "database_url": f"sqlite:///{folder / 'projections.db'}",
+            "database_url": f"sqlite:///{folder / 'read_models.db'}",
             "secret_file": folder / "secret",
             "signing_key_file": folder / "signing-key",
         }

@@ -49,6 +49,11 @@ class OwnGrants:
         return bisect_right(self._moments, moment.recorded, key=lambda grant: grant.recorded)
 
 
+def void_until(reassigned: Iterable[int], at: int) -> int:
+    """When a number last changed hands by a moment: what was granted up to then counts for nobody any more."""
+    return max((moment for moment in reassigned if moment <= at), default=NEVER)
+
+
 def own(said: Iterable[Said], void_until: int, question: Question) -> Level:
     """The contact's own level; grants that occurred up to its last reassignment are void."""
     counting: list[Said] = []

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from projections.history import NO_ACCOUNT, Account, Contact, Said
-from projections.levels import Level, OwnGrants, of_account, of_former_account, own
+from projections.levels import NEVER, Level, OwnGrants, of_account, of_former_account, own, void_until
 from projections.membership import last_leaving, linked, linked_during
 from projections.question import Question
 from projections.reference_data import Reference
@@ -50,8 +50,8 @@ def resolve(
 
 def _by_preference(contact: Contact, accounts: Accounts, question: Question) -> Verdict:
     """The most restrictive of all levels; then what holds; then what silence means."""
-    void_until = max((at for at in contact.reassigned if at <= question.at), default=-1) if contact.reassigned else -1
-    mine = own(contact.said, void_until, question)
+    void = void_until(contact.reassigned, question.at) if contact.reassigned else NEVER  # few numbers change hands
+    mine = own(contact.said, void, question)
     if mine.revoked:
         return Verdict("revoked_by_number", question.label, tuple([said.event_id for said in mine.revoked]))
     theirs = _account_levels(contact, accounts, mine, question) if contact.accounts else []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from consumers.adapters.kafka_feed import KafkaFeed, KafkaLedgerEnds
 from consumers.adapters.kafka_out import KafkaReceiptsOut, KafkaRejectedOut
 from consumers.bootstrap.opening import secret_of
+from consumers.bootstrap.telling import tell_on_stderr
 from consumers.gateway import Gateway
 from consumers.gateway.ports import Ports
 from consumers.settings import Settings
@@ -76,8 +77,7 @@ def run_gateway(
 
     from consumers.gateway.http import application
 
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    log.setLevel(logging.INFO)
+    tell_on_stderr(log.name)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     gateway = make_gateway(settings, name, snapshot, shadow=shadow, region=region, log_decisions=log_decisions)
     config = uvicorn.Config(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from consumers.bootstrap.embedded import open_log_alone
+from consumers.bootstrap.ledger_log import open_ledger_log
 from consumers.bootstrap.opening import make_folder, write_once
 from consumers.opened import Ledger
 from consumers.proofs.checkpoints import VERIFIER_KEY, Checkpoints
@@ -43,7 +44,7 @@ def open_to_verify(settings: Settings, vkey: str | None) -> Iterator[Checkpoints
 
     Raises NotALedgerError, UnavailableError, InputError.
     """
-    with closing(_log_alone(settings)) as log:
+    with open_ledger_log(settings) as log:
         try:
             ledger_id, era = _beginning(log)
         except (NotALedgerError, UnreadableEvent):  # it is damaged right there, which is what is to be found
@@ -56,14 +57,6 @@ def open_hashers(settings: Settings) -> Hashers:
     if settings.distributed:
         return Hashers(None, 0)
     return Hashers(partial(open_log_alone, settings.ledger_path), os.cpu_count() or 1)
-
-
-def _log_alone(settings: Settings) -> Log:
-    if settings.distributed:
-        from consumers.bootstrap.distributed import open_log
-
-        return open_log(settings)
-    return open_log_alone(settings.ledger_path)
 
 
 def _only_one(settings: Settings, vkey: str | None) -> str:

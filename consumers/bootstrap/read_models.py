@@ -1,8 +1,6 @@
 """The read models' database, and the process that keeps it current."""
 
-import logging
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,15 +9,16 @@ from threading import Event
 from typing import NamedTuple
 
 from consumers.bootstrap.elsewhere import look_once, open_looks
-from consumers.bootstrap.embedded import open_log_alone
+from consumers.bootstrap.ledger_log import open_ledger_log
 from consumers.bootstrap.sharing import pseudonyms
+from consumers.bootstrap.telling import tell_on_stderr
 from consumers.projector.aside import looking
 from consumers.projector.following import Lag, Projector, Telling, log, quiet, waiting
 from consumers.projector.loading import is_worth_it, load
 from consumers.settings import Settings
 from ledger.errors import LedgerError, UnavailableError
-from ledger.log import Log
 from ledger.record import system_clock
+from projections.adapters.read_model_engine import file_of
 from projections.adapters.read_model_versions import Upgraded, check, has_tables, upgrade
 from projections.adapters.sql_read_models import SqlReadModels
 from projections.read_models import Place
@@ -40,24 +39,12 @@ def open_read_models(settings: Settings) -> Iterator[SqlReadModels]:
 
     Raises OtherVersionError, NoRightsError, UnavailableError.
     """
-    if settings.database_url.startswith("sqlite"):
+    if file_of(settings.database_url) is None:
+        check(settings.database_url)
+    else:
         upgrade(settings.database_url)
-    check(settings.database_url)
     with closing(SqlReadModels(settings.database_url, naming=lambda: pseudonyms(settings).of)) as models:
         yield models
-
-
-@contextmanager
-def open_ledger_log(settings: Settings) -> Iterator[Log]:
-    """The log without its secret: rows are by reference only. Raises NotALedgerError, UnavailableError."""
-    if settings.distributed:
-        from consumers.bootstrap.distributed import open_log
-
-        with closing(open_log(settings)) as topic:
-            yield topic
-        return
-    with closing(open_log_alone(settings.ledger_path)) as file:
-        yield file
 
 
 def project_once(settings: Settings, tell: Telling = quiet) -> int:
@@ -78,8 +65,7 @@ def make_anew(settings: Settings, tell: Telling = quiet) -> int:
 
 def run_projector(settings: Settings) -> None:
     """Follows the ledger until SIGTERM or SIGINT; waits for a database or a log that is away."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    log.setLevel(logging.INFO)
+    tell_on_stderr(log.name)
     asked = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())

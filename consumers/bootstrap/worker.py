@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import generate_latest
 
+from consumers.bootstrap.telling import tell_on_stderr
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
@@ -142,8 +142,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    log.setLevel(logging.INFO)
+    tell_on_stderr(log.name)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     for name in ("faust", "mode"):  # what they report as they crash is raised here as well
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,6 +1,5 @@
 """Decisions of commands on record, where the message goes out on their answer."""
 
-import re
 from collections.abc import Iterable
 from itertools import islice
 
@@ -8,12 +7,11 @@ from consumers.bootstrap import open_decisions
 from consumers.decisions.logged import logged
 from consumers.gate import Decision
 from consumers.opened import Ledger
-from ledger.leniency import CODE
+from ledger.leniency import CODE, EVENT_ID
 from ledger.stamp import new_id
 from schemas.errors import InputError, shown
 
 BATCH = 5_000
-DECISION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 def put_on_record(ledger: Ledger, decisions: Iterable[Decision], gateway: str, rechecks: str | None = None) -> None:
@@ -21,7 +19,7 @@ def put_on_record(ledger: Ledger, decisions: Iterable[Decision], gateway: str, r
 
     `rechecks`: the id of a decision on the same message, which did not go out by it.
     """
-    if rechecks is not None and not DECISION_ID.fullmatch(rechecks):
+    if rechecks is not None and not EVENT_ID.fullmatch(rechecks):
         raise InputError(f"--rechecks {shown(rechecks)} is no id of a decision")
     if not CODE.fullmatch(gateway):
         raise InputError(f"--gateway {shown(gateway)} is no name of a gateway, such as sms-1")

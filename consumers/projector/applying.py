@@ -123,14 +123,19 @@ def rules_changed(turn: Turn, reference: Reference, at: int) -> bool:
     return True
 
 
+def all_known(turn: Turn, many: int) -> Iterator[list[Told]]:
+    """Every subject's state, so many at a time."""
+    last = ""
+    while subjects := turn.subjects_after(last, many):
+        last = subjects[-1]
+        yield [told(parts) for parts in turn.read_states(subjects).values()]
+
+
 def remake_all(turn: Turn, asking: Asking, at: int) -> None:
     """Makes the rows of every subject from the states, but for the counts of accounts."""
     for table in (*OWN, "current_preferences", "senders"):
         turn.clear(table)
-    last = ""
-    while subjects := turn.subjects_after(last, AT_ONCE):
-        last = subjects[-1]
-        known = [told(parts) for parts in turn.read_states(subjects).values()]
+    for known in all_known(turn, AT_ONCE):
         with written(turn) as rows:
             for one in known:
                 add_own_rows(rows, one, asking)

@@ -146,7 +146,7 @@ class SqlTurn:
     def _values(self, keys: Collection[str]) -> Iterator[bytes]:
         if keys:
             query = sa.select(STATES.c.value).where(among(self._connection, STATES.c.key, keys))
-            yield from map(bytes, self._connection.execute(query).scalars())
+            yield from map(bytes, self._connection.execute(query).scalars().all())
 
     def subjects_after(self, last: str, many: int) -> list[str]:
         """The next so many subjects that have a state, in the order of their references."""

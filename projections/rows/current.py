@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from projections.history import NO_ACCOUNT, Account, Contact, Said, ScopeKey
-from projections.levels import NEVER, Level, OwnGrants, of_account, of_former_account, own
+from projections.levels import Level, OwnGrants, of_account, of_former_account, own, void_until
 from projections.membership import last_leaving, linked
 from projections.question import Question
 from projections.rows.flat import Row
@@ -43,8 +43,7 @@ def current_rows(
 def _levels(subject: str, contact: Contact, accounts: Mapping[str, Account], question: Question) -> Iterator[AtLevel]:
     """The contact's own level first, then one for each account that it is in or left, as the gate has them."""
     at = question.at
-    void_until = max((moment for moment in contact.reassigned if moment <= at), default=NEVER)
-    mine = own(contact.said, void_until, question)
+    mine = own(contact.said, void_until(contact.reassigned, at), question)
     yield AtLevel("own", subject, mine)
     grants = OwnGrants(mine.granted)
     for name, spells in contact.accounts:

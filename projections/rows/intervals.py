@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from projections.history import Said, ScopeKey
-from projections.levels import NEVER, Level, own
+from projections.levels import Level, own, void_until
 from projections.question import Coverage, Question
 from projections.reference_data import Reference
 from projections.rows.flat import Row
@@ -142,8 +142,7 @@ class _Sweep:
         if self._is_plain and before is not None and _says_the_same(before.state, new):
             return before
         self._reached.sort(key=lambda said: said.at.offset)
-        void_until = max((moment for moment in self._reassigned if moment <= at), default=NEVER)
-        level = own(self._reached, void_until, self._asking.question(self._scope, at))
+        level = own(self._reached, void_until(self._reassigned, at), self._asking.question(self._scope, at))
         if self._is_plain:
             self._reached = [*level.revoked, *(() if level.revoked else level.granted[-1:])]
         return _kept(finding(level), before)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from consumers.bootstrap.read_models import open_ledger_log
+from consumers.bootstrap.ledger_log import open_ledger_log
 from projections.adapters.read_model_engine import engine_of
 from schemas.times import rfc3339
 from stack.processes import Process
