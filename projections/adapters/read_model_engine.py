@@ -19,6 +19,8 @@ CONNECT_S: Final = 10
 LOCKED: Final = "55P03"
 POSTGRES: Final = ("postgresql", "postgres")
 NO_ROOM: Final = ("53100",)
+NO_ROOM_SAID: Final = ("disk is full", "disk I/O", "could not extend file")
+"""By a server also where a quota or a limit of files ends, which has no code of its own before PostgreSQL 16."""
 NO_RIGHTS: Final = ("42501", "28000", "28P01", "25006")
 NOT_LET_IN: Final = ("password authentication failed", "permission denied", "FATAL: role ", "no pg_hba.conf entry")
 ADVICE: Final = {
@@ -126,7 +128,7 @@ def in_our_words(url: sa.URL, cause: BaseException) -> Exception:
     where = f"the read models in {url.render_as_string(hide_password=True)}"
     said = " ".join(str(cause).split()) or type(cause).__name__
     state = getattr(cause, "sqlstate", None) or ""
-    if state in NO_ROOM or "disk is full" in said or "disk I/O" in said:
+    if state in NO_ROOM or any(words in said for words in NO_ROOM_SAID):
         return NoRoomError(f"there is no room to write {where}; make room and repeat")
     if state in NO_RIGHTS or any(words in said for words in NOT_LET_IN):
         return no_rights(url, said)

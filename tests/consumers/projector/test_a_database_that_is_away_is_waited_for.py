@@ -1,9 +1,11 @@
 """A real PostgreSQL that is stopped in the middle, comes back, has no connection left: nothing is lost or doubled."""
 
 import logging
+import resource
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -25,6 +27,7 @@ from tests.histories import START, history
 from tests.projections.logged import entry, logged
 
 NOW = START + 500_000_000
+WAL_SEGMENT = 16 << 20
 
 
 def until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
@@ -105,6 +108,58 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     Projector(log, models, clock=lambda: NOW).once()
     models.close()
     assert stored(url) == expected(log, NOW)
+
+
+JUNK = """
+    INSERT INTO read_models.events (partition, "offset", event_id, type, kind, subject, occurred_at, received_at,
+        recorded_at, actor_kind, actor, source, by_free_text, flags)
+    SELECT 99, n, md5(n::text), 'x', 'x', md5(n::text), 0, 0, 0, repeat('x', 200), 'x', 'x', false, ''
+    FROM generate_series(1, 50000) AS n
+"""
+
+
+def test_a_servers_full_disk_loses_nothing_and_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No file of the server's may grow: it meets the end of its room where the next page of a table would be."""
+    caplog.set_level(logging.WARNING)
+    log, asked = logged(history(Random(2), events=200).facts), Event()
+    with stoppable_server(tmp_path / "data") as server:
+        url = new_database(server.address)
+        address = sa.make_url(url).set(drivername="postgresql").render_as_string(False)
+        upgrade(url)
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(JUNK)
+            connection.execute("VACUUM read_models.events")
+            [size] = connection.execute("SELECT pg_relation_size('read_models.events')").fetchone() or [0]
+        assert size > WAL_SEGMENT, "or the server could not write its own log either"
+        server.stop()
+        with no_file_longer_than(size):
+            server.start()
+        models = SqlReadModels(url)
+        with pytest.raises(NoRoomError, match="there is no room to write"):
+            Projector(log, models, clock=lambda: NOW).once()
+        follower = Thread(target=Projector(log, models, clock=lambda: NOW).follow, args=(asked,))
+        follower.start()
+        until(lambda: any("there is no room" in record.getMessage() for record in caplog.records))
+        server.stop()
+        server.start()
+        until(lambda: reached(models) == 200)
+        asked.set()
+        follower.join()
+        models.close()
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("DELETE FROM read_models.events WHERE partition = 99")
+        assert stored(url) == expected(log, NOW)
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """For processes that are started within, for as long as they live."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _with_hardly_any_room(connection: sqlite3.Connection, _record: object) -> None:
