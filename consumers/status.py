@@ -143,8 +143,9 @@ def in_words(found: Status, shown: str, names: Mapping[str, str]) -> Iterator[st
 def _heading(level: LevelStatus, names: Mapping[str, str]) -> str:
     if level.account is None:
         return "said for itself"
-    said = f"{names[level.account]}"
-    when = rfc3339(level.since or 0)
+    if not level.since:
+        return "said for the account"
+    said, when = names[level.account], rfc3339(level.since)
     return f"{said}, member since {when}" if level.level == "account" else f"{said}, left at {when}; its no stays"
 
 

@@ -43,7 +43,10 @@ def test_the_status_of_an_account_names_its_contacts_once_there_are_read_models(
     projecting.json("projector", "run", "--once")
     found = projecting.json("status", "account:FAMILY")["contacts"]
     assert sorted(one["contact"] for one in found) == ["+1416•••0101", "a•••@example.org"]
-    assert "contacts, 2 as the read models had it" in projecting("status", "account:FAMILY").out
+    said = projecting("status", "account:FAMILY").out
+    assert "contacts, 2 as the read models had it" in said
+    assert "said for the account" in said
+    assert "member since" not in said
     assert "contacts" not in projecting.json("status", "+14165550101")
 
 
