@@ -1,8 +1,9 @@
 """What must be true after a run in which things were killed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from tests.kafka.stage import Stage
 from tests.reference_model import Case, Fact, Message, answer_of, distinct, policy_at
 
 POLL_MS = 200
+AT_ONCE = 500
+"""Answers that one of several processes judges before it tells."""
 
 OFTEN_ASKED = ("happened", "revocations", "said_yes", "grants", "memberships", "linked", "leavings", "had_left")
 
@@ -31,9 +34,11 @@ OFTEN_ASKED = ("happened", "revocations", "said_yes", "grants", "memberships", "
 def remembering() -> Iterator[None]:
     """The reference model asks itself the same again and again; for one case it now does so once.
 
-    Its functions are pure, so what they say stays what it was, and a long run of answers is judged in minutes.
+    Its functions are pure, so what they say stays what it was; and what happened to a subject is looked for among the
+    events of that subject. A long run of answers is judged in minutes.
     """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference_model, "happened", _among_its_own(reference_model.happened))
         for name in OFTEN_ASKED:
             patch.setattr(reference_model, name, _once_a_case(getattr(reference_model, name)))
         yield
@@ -50,6 +55,21 @@ def _once_a_case(function: Callable[..., Any]) -> Callable[..., Any]:
         if others not in said:
             said[others] = function(case, *others)
         return said[others]
+
+    return asked
+
+
+def _among_its_own(happened: Callable[..., list[Fact]]) -> Callable[..., list[Fact]]:
+    of: list[Any] = [None]
+    own: dict[str, list[Fact]] = defaultdict(list)
+
+    def asked(case: Case, subject: str, *types: type) -> list[Fact]:
+        if case is not of[0]:
+            of[0] = case
+            own.clear()
+            for fact in case.events:
+                own[fact.event.subject].append(fact)
+        return happened(case._replace(events=own[subject]), subject, *types)
 
     return asked
 
@@ -77,13 +97,20 @@ class Judge:
 
     def wrong(self) -> list[tuple[Asked, str]]:
         """Answers that are not the reference model's at the watermark that they name."""
-        found = []
+        asked = self._story.asked
+        parts = [asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE)]
+        with get_context("fork").Pool(initializer=_judging_for, initargs=(self,)) as others:
+            return [one for some in others.imap(_wrong, parts) for one in some]
+
+    def wrong_of(self, some: Sequence[Asked]) -> list[tuple[Asked, str]]:
+        """As `wrong`, of some of the answers."""
         with remembering():
-            for asked in self._story.asked:
-                expected = self._expected(asked.said)
-                if expected is not None and asked.said["reason"] != expected:
-                    found.append((asked, expected))
-        return found
+            expected = [self._expected(asked.said) for asked in some]
+        return [
+            (asked, said)
+            for asked, said in zip(some, expected, strict=True)
+            if said not in (None, asked.said["reason"])
+        ]
 
     def _expected(self, said: Mapping[str, Any]) -> str | None:
         """The reason that the rules give; None where the gateway said that it does not know enough."""
@@ -113,6 +140,17 @@ class Judge:
                 if asked.said["watermark"].get(str(partition), 0) <= offset:
                     found.append((asked, one.receipt))
         return found
+
+
+_judge: list[Judge] = []
+
+
+def _judging_for(judge: Judge) -> None:
+    _judge[:] = [judge]
+
+
+def _wrong(some: Sequence[Asked]) -> list[tuple[Asked, str]]:
+    return _judge[0].wrong_of(some)
 
 
 def judged(judge: Judge, story: Story) -> None:

@@ -26,9 +26,11 @@ from schemas.events import OPERATOR_TRAFFIC
 from schemas.subject import Subject
 from tests.kafka.stage import Stage
 
-NUMBERS = [f"+1416555{number:04d}" for number in range(100, 140)]
-ACCOUNTS = 6
-"""At a time: every five minutes there are others, so that the model can still be asked after a long run."""
+NUMBERS = [f"+1416555{number:04d}" for number in range(100, 340)]
+NUMBERS_AT_A_TIME, ACCOUNTS = 40, 6
+"""At a time: every five minutes there are others. The reference model looks at the events of a contact in pairs, so
+what it takes to judge an answer grows with the square of how long its contact has been spoken of."""
+ERA_S = 300
 BRAND, CHANNEL = "acme", "sms"
 PURPOSES = ("marketing.offers", "marketing.surveys", "service.notices", "service.codes")
 NEVER_NEEDS = "service.codes"
@@ -38,6 +40,12 @@ EVERYTHING = (
     "kill_worker", "end_worker", "freeze_worker", "kill_gateway", "end_gateway", "freeze_gateway", "kill_broker",
     "freeze_broker",
 )  # fmt: skip
+
+
+def numbers_now() -> list[str]:
+    """Those that are spoken of and asked about at this time."""
+    first = int(time.monotonic() // ERA_S) * NUMBERS_AT_A_TIME % len(NUMBERS)
+    return NUMBERS[first : first + NUMBERS_AT_A_TIME]
 
 
 class Asked(NamedTuple):
@@ -138,7 +146,7 @@ class LongRun:
         while not self._over.is_set():
             gateway = rng.choice(self.stage.gateways)
             question = {
-                "contact": rng.choice(NUMBERS),
+                "contact": rng.choice(numbers_now()),
                 "channel": CHANNEL,
                 "purpose": rng.choice(PURPOSES),
                 "brand": BRAND,
@@ -225,8 +233,8 @@ class LongRun:
 
 def _something(rng: Random, key: str) -> AnyRequest:
     """What somebody says: mostly yes and no, and who belongs to whom."""
-    number = Subject("number", rng.choice(NUMBERS))
-    account = Subject("account", f"ACC-{time.monotonic() // 300:.0f}-{rng.randrange(ACCOUNTS)}")
+    number = Subject("number", rng.choice(numbers_now()))
+    account = Subject("account", f"ACC-{time.monotonic() // ERA_S:.0f}-{rng.randrange(ACCOUNTS)}")
     whom = number if rng.random() < 0.7 else account
     purpose = rng.choice(("*", "marketing", "marketing.offers", "service"))
     said: dict[str, Any] = {"origin": SYSTEM, "idempotency_key": key}
