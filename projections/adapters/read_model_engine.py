@@ -20,7 +20,7 @@ LOCKED: Final = "55P03"
 POSTGRES: Final = ("postgresql", "postgres")
 NO_ROOM: Final = ("53100",)
 NO_ROOM_SAID: Final = ("disk is full", "disk I/O", "could not extend file")
-"""By a server also where a quota or a limit of files ends, which has no code of its own before PostgreSQL 16."""
+"""The last by a server where a file may not grow any more: for a limit of its size it has no code of its own."""
 NO_RIGHTS: Final = ("42501", "28000", "28P01", "25006")
 NOT_LET_IN: Final = ("password authentication failed", "permission denied", "FATAL: role ", "no pg_hba.conf entry")
 ADVICE: Final = {
