@@ -9,7 +9,6 @@ import resource
 import statistics
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -25,6 +24,7 @@ from projections.adapters.read_model_engine import engine_of
 from projections.adapters.read_model_versions import upgrade
 from projections.adapters.sql_read_models import SqlReadModels
 from tests.databases import new_database, postgres_server
+from tests.forked import ending_here
 
 EVENTS = 1_000_000
 HISTORY = 10_000_000
@@ -59,21 +59,13 @@ def run(scale: float) -> dict[str, object]:
     return figures
 
 
-def ending_with(work: Callable[[], object]) -> None:
-    """Ends a forked process with its work, whatever that meets: what the parent opened is the parent's to close."""
-    try:
-        work()
-    except BaseException:
-        traceback.print_exc()
-    os._exit(0)
-
-
 def apart(work: Callable[[], Figures]) -> Figures:
     """What a process of its own finds."""
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
-        ending_with(lambda: os.write(writes, json.dumps(work()).encode()))
+        with ending_here():
+            os.write(writes, json.dumps(work()).encode())
     os.close(writes)
     with os.fdopen(reads, "rb") as answer:
         said = answer.read()
@@ -114,7 +106,8 @@ def steady(path: Path, url: str, seconds: float) -> Figures:
     target = sum(SqliteLog(path).ends().values()) + events
     feeder = os.fork()
     if feeder == 0:
-        ending_with(lambda: fill(path, events, RATE))
+        with ending_here():
+            fill(path, events, RATE)
     found = apart(lambda: followed(path, url, target))
     os.waitpid(feeder, 0)
     return found

@@ -36,6 +36,11 @@ class Target(NamedTuple):
     recorded_at: int
     may_expire: bool
 
+    @staticmethod
+    def of_event(partition: int, offset: int, recorded_at: int) -> "Target":
+        """Of one event that is not the stop switch, by where it stands and when it was recorded."""
+        return Target({partition: offset + 1}, recorded_at, may_expire=True)
+
 
 class AtGateway(NamedTuple):
     """How far one process of a gateway is; `at` is when it came into force there."""

@@ -21,6 +21,8 @@ from schemas.events import OPERATOR_GATEWAYS, OPERATOR_POLICY
 
 HORIZON: Final = 2 * MARGIN
 """Within so many milliseconds nearly every event is in force."""
+ALWAYS: Final = -1
+"""The `until` of what is to be told of whenever it came into force."""
 FAR: Final = 600_000
 """Where the next event is so much later (milliseconds), the receipts between are skipped."""
 
@@ -104,7 +106,6 @@ class Enforcing(Generic[What]):
     register: Register
     receipts: Receipts
     _recent: RecentReceipts = field(init=False)
-    _last: dict[str, Told] = field(default_factory=dict)
     _open: list[_Open[What]] = field(default_factory=list)
     _told: Iterator[Told] = field(default_factory=lambda: iter(()))
     _next: Told | None = None
@@ -123,19 +124,19 @@ class Enforcing(Generic[What]):
             recorded_at = watched.target.recorded_at
             horizon = min(HORIZON, max(0, watched.until - recorded_at))
             yield from self._read_to(recorded_at + horizon, recorded_at - self.register.window)
-            if self._in_time(watched):
-                continue
-            if (found := self._certain(watched.target)) is None:
-                self._open.append(self._opened(watched))
-            elif found.at is not None and found.at > watched.until:
-                yield Found(watched.what, found)
+            if self._is_plain(watched.target):
+                if self._in_time(watched):
+                    continue
+                if found := self._recent.certain(watched.target, recorded_at - self.register.window):
+                    yield from _late([(watched, found)])
+                    continue
+            self._open.append(self._opened(watched))
         yield from self._read_on()
 
     def _read_to(self, end: int, start: int) -> Iterator[Found[What]]:
         if self._at < 0 or (start > self._at + FAR and not self._open):
             self.receipts.since(max(start, 0))
             self._recent = RecentReceipts(self.register.retired)
-            self._last.clear()
             self._told = self.receipts.told()
             self._next = next(self._told, None)
         while self._next is not None and self._next.at <= end:
@@ -147,7 +148,6 @@ class Enforcing(Generic[What]):
 
     def _take(self, told: Told) -> None:
         self._recent.take(told)
-        self._last[told.receipt.process] = told
         for one in self._open:
             one.take(told)
 
@@ -155,27 +155,23 @@ class Enforcing(Generic[What]):
         done = [one for one in self._open if one.done is not None]
         if done:
             self._open = [one for one in self._open if one.done is None]
-            yield from _late(done)
+            yield from _late((one.watched, one.done) for one in done if one.done)
+
+    def _is_plain(self, target: Target) -> bool:
+        """Whether only the processes matter that told something lately."""
+        start = target.recorded_at - self.register.window
+        return target.may_expire and not self.register.begun_in(start, target.recorded_at)
 
     def _in_time(self, watched: Watched[What]) -> bool:
         """Whether it certainly is: every process that any tally could wait for has told by then that it has it."""
-        target, start = watched.target, watched.target.recorded_at - self.register.window
-        if watched.until < target.recorded_at or not target.may_expire:
-            return False
-        if self.register.begun_in(start, target.recorded_at):
+        target, until = watched.target, watched.until
+        if until < target.recorded_at:
             return False
         [(partition, past)] = target.past.items()
         return all(
-            told.at <= watched.until and told.receipt.watermark.get(partition, 0) >= past
-            for told in self._last.values()
-            if told.at >= start
+            told.at <= until and told.receipt.watermark.get(partition, 0) >= past
+            for told in self._recent.last(target.recorded_at - self.register.window)
         )
-
-    def _certain(self, target: Target) -> Enforcement | None:
-        start = target.recorded_at - self.register.window
-        if not target.may_expire or self.register.begun_in(start, target.recorded_at):
-            return None
-        return self._recent.certain(target, start)
 
     def _opened(self, watched: Watched[What]) -> _Open[What]:
         recorded_at = watched.target.recorded_at
@@ -195,14 +191,11 @@ class Enforcing(Generic[What]):
             yield from self._settled()
         if self._open:
             now = max(self.receipts.now(), self._at)
-            for one in self._open:
-                one.done = one.tally.settled(now)
-            yield from _late(self._open)
+            yield from _late((one.watched, one.tally.settled(now)) for one in self._open)
             self._open = []
 
 
-def _late(done: Iterable[_Open[What]]) -> Iterator[Found[What]]:
-    for one in done:
-        found = one.done
-        if found is not None and (found.at is None or found.at > one.watched.until):
-            yield Found(one.watched.what, found)
+def _late(settled: Iterable[tuple[Watched[What], Enforcement]]) -> Iterator[Found[What]]:
+    for watched, found in settled:
+        if found.at is None or found.at > watched.until:
+            yield Found(watched.what, found)

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from consumers.confirm import WORDS, Confirmation, Receipts
 from consumers.confirmation import Enforcement, Target
-from consumers.enforcing import Enforcing, Register, Watched
+from consumers.enforcing import ALWAYS, Enforcing, Register, Watched
 from consumers.happenings import Happening
 from ledger.log import Log, Recorded
 from schemas.events import Event, PreferenceRevoked
 from schemas.times import rfc3339
-
-ALWAYS = -1
 
 
 class InForce:
@@ -24,17 +22,11 @@ class InForce:
         """One for each revocation; one that is not in force everywhere yet stands where it was recorded."""
         noes = [pair for pair in events if isinstance(pair[1], PreferenceRevoked)]
         noes.sort(key=lambda pair: pair[0].recorded_at)
-        watched = [Watched(pair, target_of(pair[0]), ALWAYS) for pair in noes]
+        watched = [Watched(pair, Target.of_event(*pair[0].position, pair[0].recorded_at), ALWAYS) for pair in noes]
         if watched:
             enforcing: Enforcing[tuple[Recorded, Event]] = Enforcing(Register(self._log), self._receipts)
             for (recorded, event), found in enforcing.of(watched):
                 yield _happening(recorded, event, found)
-
-
-def target_of(recorded: Recorded) -> Target:
-    """What has to be in force of one event that is not the stop switch."""
-    partition, offset = recorded.position
-    return Target({partition: offset + 1}, recorded.recorded_at, may_expire=True)
 
 
 def _happening(recorded: Recorded, event: Event, found: Enforcement) -> Happening:

@@ -40,27 +40,30 @@ class RecentReceipts:
         """All that was told from a moment on, process by process."""
         return [told for kept in self._told.values() for told in kept[bisect_left(kept, start, key=told_at) :]]
 
+    def last(self, start: int) -> Iterator[Told]:
+        """The last receipt of every process that told one from a moment on."""
+        return (kept[-1] for kept in self._told.values() if kept[-1].at >= start)
+
     def certain(self, target: Target, start: int) -> Enforcement | None:
         """When a target of one partition came into force, by what was told since `start`; None if that is not certain.
 
         The caller knows that no process was registered from `start` until the target was recorded.
         """
-        found = list(self._at_processes(target, start))
-        if None in found:
-            return None
-        gateways = tuple(sorted((one for one in found if one is not None), key=attrgetter("process")))
-        times = [one.at for one in gateways if one.at is not None]
-        return Enforcement(True, max([target.recorded_at, *times]), gateways)
-
-    def _at_processes(self, target: Target, start: int) -> Iterator[AtGateway | None]:
         [(partition, past)] = target.past.items()
-        for process, kept in self._told.items():
+        gateways, latest = [], target.recorded_at
+        for process, kept in sorted(self._told.items()):
             if kept[-1].at >= start:
-                first = bisect_left(kept, start, key=told_at)
-                yield self._at(process, kept[first:], partition, past, target.recorded_at)
+                told = kept[bisect_left(kept, start, key=told_at) :]
+                has = self._passing(process, told, partition, past, target.recorded_at)
+                if has is None:
+                    return None
+                at = max(has.at, target.recorded_at)
+                gateways.append(AtGateway(has.receipt.gateway, process, "enforced", at))
+                latest = max(latest, at)
+        return Enforcement(True, latest, tuple(gateways))
 
-    def _at(self, process: str, told: list[Told], partition: int, past: int, recorded_at: int) -> AtGateway | None:
-        """When one process had it: certain if it was running then, and told that it has it before its lease ran out."""
+    def _passing(self, process: str, told: list[Told], partition: int, past: int, recorded_at: int) -> Told | None:
+        """The receipt with which a process has it: certain if it was running, and its lease had not run out since."""
         passing = bisect_left(told, past, key=lambda one: one.receipt.watermark.get(partition, 0))
         running = bisect_right(told, recorded_at, hi=passing, key=told_at) - 1
         if passing == len(told) or running < 0:
@@ -69,4 +72,4 @@ class RecentReceipts:
         is_over = has.at > min(held.at + held.receipt.lease_ms, self._retired.get(process, has.at))
         if is_over or any(one.receipt.state == "ended" for one in told[: passing + 1]):
             return None
-        return AtGateway(has.receipt.gateway, process, "enforced", max(has.at, recorded_at))
+        return has

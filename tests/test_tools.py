@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,14 @@ def test_what_a_failed_fetching_left_does_not_count(tmp_path: Path) -> None:
 
 
 def test_another_wish_fetches_anew_and_the_same_one_does_not(tmp_path: Path) -> None:
-    wishes = []
+    wishes: list[str] = []
     for wanted in ("one", "one", "two", "two"):
-        once("thing", lambda folder, wanted=wanted: wishes.append(wanted), wanted, tmp_path)  # type: ignore[misc]
+        once("thing", partial(_wished, wishes, wanted), wanted, tmp_path)
     assert wishes == ["one", "two"]
+
+
+def _wished(wishes: list[str], wanted: str, _folder: Path) -> None:
+    wishes.append(wanted)
 
 
 def test_a_command_that_fails_says_which_and_what_it_printed(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from consumers.projector.following import Lag, Projector, Telling, log, quiet, w
 from consumers.projector.loading import is_worth_it, load
 from consumers.settings import Settings
 from ledger.errors import LedgerError, UnavailableError
+from ledger.log import Log
 from ledger.record import system_clock
 from projections.adapters.read_model_engine import file_of
-from projections.adapters.read_model_versions import Upgraded, check, has_tables, upgrade
+from projections.adapters.read_model_versions import Upgraded, check, upgrade
 from projections.adapters.sql_read_models import SqlReadModels
 from projections.read_models import Place
 from schemas.errors import InputError
@@ -51,7 +52,7 @@ def project_once(settings: Settings, tell: Telling = quiet) -> int:
     """Brings the read models up to the end of the ledger; answers how many events that were."""
     with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
         if is_worth_it(ledger, models):
-            return load(ledger, models, tell, look=partial(look_once, settings, ledger))
+            return _load(settings, ledger, models, tell)
         events = Projector(ledger, models, tell).once()
         look_once(settings, ledger, models)
         return events
@@ -60,7 +61,11 @@ def project_once(settings: Settings, tell: Telling = quiet) -> int:
 def make_anew(settings: Settings, tell: Telling = quiet) -> int:
     """Makes all rows anew beside the live ones and puts them in place; answers how many events they are made from."""
     with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
-        return load(ledger, models, tell, look=partial(look_once, settings, ledger))
+        return _load(settings, ledger, models, tell)
+
+
+def _load(settings: Settings, ledger: Log, models: SqlReadModels, tell: Telling) -> int:
+    return load(ledger, models, tell, look=partial(look_once, settings, ledger))
 
 
 def run_projector(settings: Settings) -> None:
@@ -75,7 +80,7 @@ def run_projector(settings: Settings) -> None:
                 teller = Teller()
                 if is_worth_it(ledger, models):
                     log.info("loading; the rows are there once all of them are")
-                    load(ledger, models, teller, look=partial(look_once, settings, ledger))
+                    _load(settings, ledger, models, teller)
                 log.info("following the ledger")
                 with looking(partial(open_looks, settings, ledger, models)):
                     Projector(ledger, models, teller).follow(asked)
@@ -117,7 +122,7 @@ def look_at_lag(settings: Settings) -> Standing:
 
 
 class Members(NamedTuple):
-    """The contacts of an account, each with when it joined, and how far the rows are behind the ledger (`as_of`)."""
+    """The contacts of an account, each with when it joined, and when the rows were last brought up (milliseconds)."""
 
     contacts: list[tuple[str, int]]
     as_of: int
@@ -126,7 +131,8 @@ class Members(NamedTuple):
 def members_of(settings: Settings, account: str) -> Members | None:
     """The contacts of an account, by reference; None where there are no read models that can be asked."""
     try:
-        if not has_tables(settings.database_url):
+        path = file_of(settings.database_url)
+        if path is not None and not path.exists():  # to connect would make the file
             return None
         check(settings.database_url)
         with closing(SqlReadModels(settings.database_url)) as models:

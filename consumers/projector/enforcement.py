@@ -12,7 +12,7 @@ import orjson
 
 from consumers.confirm import Receipts
 from consumers.confirmation import Enforcement, Target
-from consumers.enforcing import Enforcing, Register, Watched
+from consumers.enforcing import ALWAYS, Enforcing, Register, Watched
 from ledger.log import Log
 from ledger.record import system_clock
 from projections.read_models import ReadModels, Revocation
@@ -22,8 +22,6 @@ TABLE: Final = "enforcement"
 KNOWN: Final = "enforcement known up to"
 """The mark: for each partition the place of the first opt-out that was not in force everywhere yet."""
 MANY: Final = 5_000
-ALWAYS: Final = -1
-"""In force by then is soon enough to be passed over: nothing is."""
 
 
 class Sparing:
@@ -52,11 +50,11 @@ def look(ledger: Log, receipts: Receipts, models: ReadModels, clock: Callable[[]
     found = _in_force(ledger, receipts, noes.values(), clock)
     reached, is_more = dict(ends), False
     for partition, some in noes.items():
-        if len(some) == share:
-            reached[partition] = some[-1].offset + 1
         waiting = next((no.offset for no in some if not found[no].enforced), None)
-        is_more = is_more or (waiting is None and len(some) == share)
-        reached[partition] = reached[partition] if waiting is None else waiting
+        if waiting is not None:
+            reached[partition] = waiting
+        elif len(some) == share:
+            reached[partition], is_more = some[-1].offset + 1, True
     if found or reached != known:
         _put(models, before, found, reached)
     return is_more
@@ -66,7 +64,7 @@ def _in_force(
     ledger: Log, receipts: Receipts, noes: Iterable[Iterable[Revocation]], clock: Callable[[], int]
 ) -> dict[Revocation, Enforcement]:
     watched = [
-        Watched(no, Target({no.partition: no.offset + 1}, no.recorded_at, may_expire=True), ALWAYS)
+        Watched(no, Target.of_event(no.partition, no.offset, no.recorded_at), ALWAYS)
         for no in merge(*noes, key=attrgetter("recorded_at"))
     ]
     if not watched:

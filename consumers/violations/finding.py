@@ -8,13 +8,12 @@ from typing import Any, Final, NamedTuple
 
 from consumers.confirm import Receipts
 from consumers.confirmation import Target
-from consumers.enforcing import Enforcing, Register, Watched
+from consumers.enforcing import ALWAYS, Enforcing, Register, Watched
 from consumers.violations.judging import OTHERS, Cause, Violation
 from consumers.wording import REASONS
 from ledger.log import Log
 from schemas.times import rfc3339
 
-ALWAYS: Final = -1
 NEVER: Final = 1 << 62
 COLUMNS: Final[dict[str, type]] = {
     "sent_at": datetime, "subject": str, "ref": str, "kind": str, "channel": str, "purpose": str, "brand": str,
@@ -67,8 +66,7 @@ def with_enforcement(log: Log, receipts: Receipts, violations: Sequence[Violatio
 def _target(cause: Cause) -> Target:
     if cause.position is None:
         raise ValueError("only what was recorded comes into force at gateways")
-    partition, offset = cause.position
-    return Target({partition: offset + 1}, cause.recorded_at, may_expire=True)
+    return Target.of_event(*cause.position, cause.recorded_at)
 
 
 def as_json(found: Found, names: Mapping[str, str]) -> dict[str, Any]:

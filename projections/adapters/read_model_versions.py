@@ -14,9 +14,9 @@ from alembic.script import ScriptDirectory
 from ledger.errors import NotALedgerError
 from projections.adapters.analysis_views import drop_views
 from projections.adapters.pseudonym_rows import are_shared
-from projections.adapters.read_model_engine import LIVE, file_of, no_rights, reached
+from projections.adapters.read_model_engine import LIVE, no_rights, reached
 from projections.adapters.read_model_writing import is_postgres
-from projections.adapters.read_models import POSITIONS, READ_MODELS
+from projections.adapters.read_models import READ_MODELS
 from projections.adapters.sql_sharing import prepare
 from projections.read_models import OtherVersionError
 
@@ -63,15 +63,6 @@ def check(url: str) -> None:
     if found != _head(config):
         what = "no tables yet" if found is None else f"tables of the revision {found}, and {_head(config)} is newer"
         raise OtherVersionError(f"{_shown(engine.url)} has {what}; run prefledger db upgrade")
-
-
-def has_tables(url: str) -> bool:
-    """Whether there is a database with read models at all; a SQLite file that is not there is not made."""
-    path = file_of(url)
-    if path is not None and not path.exists():
-        return False
-    with reached(url) as engine, engine.connect() as connection:
-        return sa.inspect(connection).has_table(POSITIONS.name)
 
 
 def _revision(connection: sa.Connection, config: Config, url: sa.URL) -> str | None:

@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.confirm import NoReceipts, take_register
-from consumers.confirmation import MARGIN, Enforcement, Tally, Told
+from consumers.confirmation import MARGIN, Enforcement, Tally, Target, Told
 from consumers.deadlines import deadline, deadlines, length
 from consumers.enforcing import Enforcing, Register, Watched
-from consumers.in_force import target_of
 from consumers.late import Late, late, noes
 from ledger.adapters.memory_log import MemoryLog
-from ledger.log import Entry, Position, Recorded
+from ledger.log import Entry
 from projections.history import entries
 from projections.log_view import LogView
 from schemas.distributed import Receipt
@@ -91,9 +90,8 @@ def worlds(draw: st.DrawFn) -> World:
         process = draw(st.sampled_from(PROCESSES))
         match draw(st.sampled_from(["no", "no", "tell", "tell", "tell", "tell", "stall", "end", "register", "retire"])):
             case "no":
-                where = Recorded(Position(0, len(watched)), at, "a" * 32, b"")
                 until = at + draw(st.sampled_from([-1, 0, 900, 5_000, 20_000, 100_000]))
-                watched.append(Watched(len(watched), target_of(where), until))
+                watched.append(Watched(len(watched), Target.of_event(0, len(watched), at), until))
             case "tell":
                 marks[process] = len(watched)
                 receipts.append(told(at, marks[process], process))
@@ -108,21 +106,20 @@ def worlds(draw: st.DrawFn) -> World:
     return World(log, receipts, watched, at + draw(step))
 
 
-def one_by_one(world: World, watched: Watched[int]) -> Enforcement:
+def confirmed(log: MemoryLog, receipts: Sequence[Told], target: Target, now: int) -> Enforcement:
     """As `confirm` finds it, for one event."""
-    register = Register(world.log)
-    tally = Tally(watched.target)
-    take_register(tally, entries(LogView(world.log).parts(OPERATOR_GATEWAYS)), register.lease_ms)
-    at = watched.target.recorded_at
-    look_at = at + MARGIN
-    for one in world.told:
-        if one.at >= watched.target.recorded_at - register.window:
+    register = Register(log)
+    tally = Tally(target)
+    take_register(tally, entries(LogView(log).parts(OPERATOR_GATEWAYS)), register.lease_ms)
+    look_at = target.recorded_at + MARGIN
+    for one in receipts:
+        if one.at >= target.recorded_at - register.window:
             tally.take(one)
             if one.at > look_at:
                 look_at = one.at + MARGIN
                 if tally.settled(one.at).enforced:
                     return tally.settled(one.at)
-    return tally.settled(max([world.now, *(one.at for one in world.told)]))
+    return tally.settled(max([now, *(one.at for one in receipts)]))
 
 
 @settings(max_examples=300, deadline=None)
@@ -132,7 +129,7 @@ def test_one_reading_of_all_receipts_says_of_each_event_what_a_confirmation_says
     found = dict(enforcing.of(world.watched))
     expected = {}
     for watched in world.watched:
-        enforcement = one_by_one(world, watched)
+        enforcement = confirmed(world.log, world.told, watched.target, world.now)
         if enforcement.at is None or enforcement.at > watched.until:
             expected[watched.what] = enforcement
     assert found == expected

@@ -1,13 +1,12 @@
 """Without room the ledger says so, keeps what it acknowledged, writes nothing by halves, and goes on with room."""
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,22 +17,12 @@ from ledger.errors import NoRoomError, UnavailableError
 from tests.contracts.log import appended, entry, kinds
 from tests.contracts.people import identity, words
 from tests.ledger.worker import begin, finish, started
+from tests.room import no_file_larger_than
 
 OPENERS: dict[str, Callable[[Path], object]] = {
     "log": SqliteLog,
     "people": lambda path: SqlitePeople(path, bytes(32)),
 }
-
-
-@contextmanager
-def no_file_larger_than(size: int) -> Iterator[None]:
-    """Python ignores SIGXFSZ, so that writing fails with EFBIG, as at a full quota."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def may_mount() -> bool:

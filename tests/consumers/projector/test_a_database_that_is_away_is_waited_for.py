@@ -1,11 +1,7 @@
 """A real PostgreSQL that is stopped in the middle, comes back, has no connection left: nothing is lost or doubled."""
 
 import logging
-import resource
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -21,21 +17,16 @@ from projections.adapters.read_model_engine import database_url
 from projections.adapters.read_model_versions import upgrade
 from projections.adapters.sql_read_models import SqlReadModels
 from projections.read_models import NoRightsError, OtherVersionError
+from stack.processes import wait_until
 from tests.consumers.projector.rows import expected, stored
 from tests.databases import new_database, stoppable_server
 from tests.histories import START, history
 from tests.projections.logged import entry, logged
+from tests.room import no_file_larger_than
 
 NOW = START + 500_000_000
 WAL_SEGMENT = 16 << 20
-
-
-def until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
-    """Waits for something that comes by itself."""
-    end = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
+PATIENCE_S = 60.0
 
 
 def test_a_server_that_stops_and_comes_back_is_waited_for(
@@ -51,14 +42,14 @@ def test_a_server_that_stops_and_comes_back_is_waited_for(
         models = SqlReadModels(url)
         follower = Thread(target=Projector(log, models, clock=lambda: NOW).follow, args=(asked,))
         follower.start()
-        until(lambda: sum(place.offset for place in models.positions().values()) == 30)
+        wait_until(lambda: reached(models) == 30, PATIENCE_S, "the rows have the first events")
         for number in range(30, 90, 30):
             server.stop()
             for place, fact in enumerate(facts[number : number + 30], number):
                 log.append([entry(fact, place)])
-            until(lambda many=number: len(caplog.records) >= many // 30)
+            wait_until(lambda many=number: len(caplog.records) >= many // 30, PATIENCE_S, "it says that it waits")
             server.start()
-            until(lambda many=number: reached(models) == many + 30)
+            wait_until(lambda many=number: reached(models) == many + 30, PATIENCE_S, "the rows have what came")
         asked.set()
         follower.join()
         models.close()
@@ -132,34 +123,27 @@ def test_a_servers_full_disk_loses_nothing_and_is_waited_for(tmp_path: Path, cap
             [size] = connection.execute("SELECT pg_relation_size('read_models.events')").fetchone() or [0]
         assert size > WAL_SEGMENT, "or the server could not write its own log either"
         server.stop()
-        with no_file_longer_than(size):
+        with no_file_larger_than(size):
             server.start()
         models = SqlReadModels(url)
         with pytest.raises(NoRoomError, match="there is no room to write"):
             Projector(log, models, clock=lambda: NOW).once()
         follower = Thread(target=Projector(log, models, clock=lambda: NOW).follow, args=(asked,))
         follower.start()
-        until(lambda: any("there is no room" in record.getMessage() for record in caplog.records))
+        wait_until(
+            lambda: any("there is no room" in record.getMessage() for record in caplog.records),
+            PATIENCE_S,
+            "it says so",
+        )
         server.stop()
         server.start()
-        until(lambda: reached(models) == 200)
+        wait_until(lambda: reached(models) == 200, PATIENCE_S, "the rows have all events")
         asked.set()
         follower.join()
         models.close()
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute("DELETE FROM read_models.events WHERE partition = 99")
         assert stored(url) == expected(log, NOW)
-
-
-@contextmanager
-def no_file_longer_than(size: int) -> Iterator[None]:
-    """For processes that are started within, for as long as they live."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _with_hardly_any_room(connection: sqlite3.Connection, _record: object) -> None:

@@ -3,9 +3,7 @@
 import os
 import signal
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -19,6 +17,7 @@ from projections.adapters.read_model_engine import engine_of
 from projections.adapters.read_model_versions import upgrade
 from projections.adapters.sql_read_models import SqlReadModels
 from tests.consumers.projector.rows import expected, stored
+from tests.forked import ending_here
 from tests.histories import START, history
 from tests.projections.logged import entry, logged
 
@@ -35,17 +34,6 @@ def following_it(log: MemoryLog, models: SqlReadModels, tell: Callable[[int, obj
 def loading_it(log: MemoryLog, models: SqlReadModels, tell: Callable[[int, object], None]) -> object:
     """As `projector replay`."""
     return load(log, models, tell, clock=lambda: NOW)
-
-
-@contextmanager
-def ending_here() -> Iterator[None]:
-    """A forked process ends with what it does: nothing of the tests goes on in it, whatever it meets."""
-    try:
-        yield
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
 
 
 def killed(work: Work, log: MemoryLog, url: str, turns: int, pause_s: float) -> bool:

@@ -8,12 +8,8 @@ from contextlib import contextmanager
 from random import Random
 
 import pytest
-import sqlalchemy as sa
 
-from consumers.confirm import take_register
-from consumers.confirmation import MARGIN, Enforcement, Tally, Told
-from consumers.enforcing import Register
-from consumers.in_force import target_of
+from consumers.confirmation import Target, Told
 from consumers.projector import aside, decisions, enforcement
 from consumers.projector.aside import Look, Looks, looking
 from consumers.projector.following import Projector
@@ -21,15 +17,14 @@ from consumers.projector.loading import load
 from ledger.adapters.memory_log import MemoryLog
 from ledger.decisions import Stored as Logged
 from ledger.errors import UnavailableError
-from projections.adapters.read_model_engine import engine_of
 from projections.adapters.sql_read_models import SqlReadModels
-from projections.history import entries
-from projections.log_view import LogView
 from projections.read_models import ReadModels
 from schemas.distributed import LoggedDecision
-from schemas.events import OPERATOR_GATEWAYS, PreferenceRevoked
-from tests.consumers.test_late_opt_outs_are_found import PROCESSES, Stored, appended, gateway_event, told
+from schemas.events import PreferenceRevoked
+from stack.processes import wait_until
+from tests.consumers.test_late_opt_outs_are_found import PROCESSES, Stored, appended, confirmed, gateway_event, told
 from tests.contracts.decisions import decision
+from tests.databases import stored_rows
 from tests.histories import START, history
 from tests.projections.logged import entry, fact_of
 
@@ -75,7 +70,8 @@ class Run:
                 if isinstance(event, PreferenceRevoked) and event.event_id not in named:
                     named.add(event.event_id)
                     at_gateways = defaultdict(list)
-                    for one in self._confirmed(target_of(recorded)).gateways:
+                    target = Target.of_event(*recorded.position, recorded.recorded_at)
+                    for one in confirmed(self.log, self.told, target, self.at).gateways:
                         at_gateways[one.name].append(one.at)
                     for name, times in at_gateways.items():
                         at = None if None in times else max(time for time in times if time is not None)
@@ -83,26 +79,9 @@ class Run:
                         requested_at = min(event.occurred_at, recorded.recorded_at)
                         yield event.event_id, name, requested_at, recorded.recorded_at, at, lag
 
-    def _confirmed(self, target: object) -> Enforcement:
-        register, tally = Register(self.log), Tally(target)
-        take_register(tally, entries(LogView(self.log).parts(OPERATOR_GATEWAYS)), register.lease_ms)
-        look_at = target.recorded_at + MARGIN
-        for one in self.told:
-            if one.at >= target.recorded_at - register.window:
-                tally.take(one)
-                if one.at > look_at:
-                    look_at = one.at + MARGIN
-                    if tally.settled(one.at).enforced:
-                        return tally.settled(one.at)
-        return tally.settled(self.at)
-
 
 def rows_of(url: str, table: str) -> list[tuple[object, ...]]:
-    engine = engine_of(url)
-    with engine.connect() as connection:
-        found = [tuple(row) for row in connection.execute(sa.text(f"SELECT * FROM {table}"))]
-    engine.dispose()
-    return sorted(found, key=repr)
+    return sorted(map(tuple, stored_rows(url, table)), key=repr)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -216,13 +195,6 @@ def test_a_look_that_is_asked_to_end_leaves_all_as_it_was(url: str) -> None:
     models.close()
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_what_a_look_meets_is_told_of_and_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -245,7 +217,7 @@ def test_what_a_look_meets_is_told_of_and_tried_again(
         yield looks
 
     with caplog.at_level(logging.WARNING), looking(opened):
-        wait_until(lambda: looked.count("often") > 5)
+        wait_until(lambda: looked.count("often") > 5, 30, "it is looked for again")
     told_of = [record.getMessage() for record in caplog.records]
     assert "the broker is away" in told_of[0]
     assert caplog.records[1].exc_info is not None
