@@ -10,7 +10,7 @@ from bench.contestant import Contestant, Place
 from bench.events import real, simple
 from bench.kafka_input import COMPACTED, create
 from stack.kafka import jars
-from stack.tools import TOOLS, once, run
+from stack.tools import TOOLS, once, python_with
 
 HERE = Path(__file__).parent / "workers"
 STREAMS = "org.apache.kafka:kafka-streams:4.1.0"
@@ -61,14 +61,9 @@ def committing_each(milliseconds: str) -> Callable[[Place], list[str]]:
 @cache
 def quix_python() -> str:
     """The interpreter of an environment with Quix Streams and librdkafka's client, made once."""
-
-    def fetch(folder: Path) -> None:
-        run([sys.executable, "-m", "venv", str(folder)], folder, PATIENCE_S)
-        pip = (str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-        run([*pip, "install", "--requirement", str(wanted)], folder, PATIENCE_S)
-
     wanted = HERE / "requirements-quix.txt"
-    return str(once("quix", fetch, wanted.read_text("utf-8")) / "bin" / "python")
+    made = once("quix", lambda folder: python_with(wanted, folder, PATIENCE_S), wanted.read_text("utf-8"))
+    return str(made / "bin" / "python")
 
 
 def quix(interval: str) -> Callable[[Place], list[str]]:

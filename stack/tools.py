@@ -3,6 +3,7 @@
 import fcntl
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ class FetchingError(RuntimeError):
     """A command that fetches failed; the message has the command and the end of what it printed."""
 
 
-def once(name: str, fetch: Callable[[Path], None], wanted: str = "", tools: Path = TOOLS) -> Path:
+def once(name: str, fetch: Callable[[Path], object], wanted: str = "", tools: Path = TOOLS) -> Path:
     """The folder `name`, which `fetch` filled; another text `wanted` than it was filled for fills it anew.
 
     Several processes may ask at once, as those of one run of the tests do: one fetches and the others wait for it. Who
@@ -38,6 +39,17 @@ def once(name: str, fetch: Callable[[Path], None], wanted: str = "", tools: Path
 
 def _says(complete: Path, wanted: str) -> bool:
     return complete.exists() and complete.read_text("utf-8") == wanted
+
+
+def python_with(requirements: Path, folder: Path, within_s: float) -> tuple[str, ...]:
+    """Makes an environment of Python with these packages in a folder; the command that is its pip.
+
+    Raises FetchingError.
+    """
+    run([sys.executable, "-m", "venv", str(folder)], folder, within_s)
+    pip = (str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
+    run([*pip, "install", "--requirement", str(requirements)], folder, within_s)
+    return pip
 
 
 def run(command: Sequence[str], folder: Path, within_s: float) -> None:

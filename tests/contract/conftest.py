@@ -1,6 +1,5 @@
 """The official validators, asked through Node."""
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import orjson
 import pytest
 
 from stack.node import NoNodeError, modules
+from tests.left_out import leave_out
 
 HERE = Path(__file__).parent
 Judge = Callable[..., Any]
@@ -21,9 +21,7 @@ def judge() -> Judge:
     try:
         folder = modules(HERE)
     except NoNodeError as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"with CI set the validators must be there: {error}")
-        pytest.skip(str(error))
+        leave_out(str(error))
 
     def ask(documents: tuple[str, ...] = (), cases: tuple[tuple[Any, list[Any]], ...] = ()) -> Any:  # noqa: ANN401
         asked = {"documents": documents, "cases": [{"schema": schema, "values": values} for schema, values in cases]}
