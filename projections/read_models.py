@@ -83,6 +83,17 @@ class Turn(Protocol):
         """Adds rows, in the order of the table's columns."""
         ...
 
+    def rows(self, table: str, column: str, values: Collection[str]) -> Collection[Row]:
+        """The rows that have one of the values in a column."""
+        ...
+
+    def leave(self, table: str, column: str, values: Collection[str], rows: Sequence[Row]) -> Collection[Row]:
+        """Leaves just these of the rows that have one of the values in a column; answers which there were before.
+
+        What is there already is not written again.
+        """
+        ...
+
     def remove(self, table: str, column: str, values: Collection[str]) -> None:
         """Removes the rows that have one of the values in a column."""
         ...
@@ -105,6 +116,10 @@ class Turn(Protocol):
 
     def accounts_of(self, contacts: Collection[str]) -> set[str]:
         """The accounts that one of the contacts was ever in, by the rows."""
+        ...
+
+    def memberships(self, contacts: Collection[str]) -> dict[str, list[str]]:
+        """The accounts that each of the contacts belongs to now, by the rows."""
         ...
 
     def due(self, at: int) -> set[str]:

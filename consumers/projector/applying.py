@@ -11,6 +11,7 @@ from typing import Final
 
 import orjson
 
+from consumers.projector.counting import Moved, count_anew, count_on, members
 from ledger.log import Recorded
 from projections import history
 from projections.catch_up import events_in
@@ -18,7 +19,6 @@ from projections.fold import Part, fold, key_of, to_fields
 from projections.history import Account
 from projections.read_models import Place, ReadModels, Turn, chunked
 from projections.reference_data import Reference
-from projections.rows.coverage import coverage_rows
 from projections.rows.flat import Row, clean, event_row
 from projections.rows.intervals import Asking
 from projections.rows.made import CONTACTS, Rows, Told, add_current_rows, add_own_rows, told
@@ -92,19 +92,27 @@ def remake(turn: Turn, touched: Touched, at: int) -> None:
     asking = asking_of(turn)
     if rules_changed(turn, asking.reference, at):
         remake_all(turn, asking, at)
-        recount(turn, turn.all_accounts() | touched.heard.keys(), touched.heard, at)
+        count_anew(turn, turn.all_accounts() | touched.heard.keys(), touched.heard, at)
         return
-    contacts = touched.of(CONTACTS)
-    affected = contacts | turn.members_of(touched.of(("account",))) | turn.due(at)
-    accounts = turn.accounts_of(affected) | touched.heard.keys()  # also those that a correction takes a contact out of
-    known = _remake_own(turn, touched.states, asking)
+    contacts, due = touched.of(CONTACTS), turn.due(at)
+    affected = contacts | turn.members_of(touched.of(("account",))) | due
+    before, moved = turn.memberships(affected), Moved()
+    known, after = _remake_own(turn, touched.states, asking)
+    after = {name: after.get(name, ()) if name in contacts else before.get(name, ()) for name in affected}
     for some in chunked(affected, AT_ONCE):
-        contacts_now = [known[name] for name in some if name in known]
-        contacts_now += map(told, turn.read_states([name for name in some if name not in known]).values())
-        turn.remove("current_preferences", "subject", some)
-        with written(turn) as rows:
-            add_current(turn, rows, contacts_now, asking, at)
-    recount(turn, accounts | turn.accounts_of(contacts), touched.heard, at)
+        rows = _current(turn, some, known, asking, at)
+        was = turn.leave("current_preferences", "subject", some, rows)
+        moved.subtract(members({name: before.get(name, ()) for name in some}, was))
+        moved.update(members({name: after[name] for name in some}, rows))
+    count_on(turn, touched.heard.keys() | turn.accounts_of(due), moved, touched.heard, at)
+
+
+def _current(turn: Turn, some: Sequence[str], known: Mapping[str, Told], asking: Asking, at: int) -> list[Row]:
+    contacts = [known[name] for name in some if name in known]
+    contacts += map(told, turn.read_states([name for name in some if name not in known]).values())
+    rows: Rows = defaultdict(list)
+    add_current(turn, rows, contacts, asking, at)
+    return rows["current_preferences"]
 
 
 def asking_of(turn: Turn) -> Asking:
@@ -142,16 +150,24 @@ def remake_all(turn: Turn, asking: Asking, at: int) -> None:
             add_current(turn, rows, [one for one in known if one.kind in CONTACTS], asking, at)
 
 
-def _remake_own(turn: Turn, states: Mapping[str, list[Part]], asking: Asking) -> dict[str, Told]:
+def _remake_own(
+    turn: Turn, states: Mapping[str, list[Part]], asking: Asking
+) -> tuple[dict[str, Told], dict[str, Sequence[str]]]:
+    """Answers what was told of the subjects, and which accounts each of them belongs to now."""
+    known = {name: told([to_fields(part) for part in parts]) for name, parts in states.items() if parts}
+    rows: Rows = defaultdict(list)
+    for one in known.values():
+        add_own_rows(rows, one, asking)
     for table in OWN:
-        turn.remove(table, "subject", states.keys())
+        turn.leave(table, "subject", states.keys(), rows[table])
     if OPERATOR_SENDERS in states:
         turn.clear("senders")
-    known = {name: told([to_fields(part) for part in parts]) for name, parts in states.items() if parts}
-    with written(turn) as rows:
-        for one in known.values():
-            add_own_rows(rows, one, asking)
-    return known
+        turn.add("senders", rows["senders"])
+    belongs = defaultdict(list)
+    for subject, account, _joined, left, _kind in rows["account_numbers"]:
+        if left is None:
+            belongs[subject].append(account)
+    return known, dict(belongs)
 
 
 def add_current(turn: Turn, rows: Rows, contacts: Sequence[Told], asking: Asking, at: int) -> None:
@@ -159,26 +175,6 @@ def add_current(turn: Turn, rows: Rows, contacts: Sequence[Told], asking: Asking
     named = {name for one in contacts for name, _spells in one.contact.accounts}
     accounts: dict[str, Account] = {name: history.account(parts) for name, parts in turn.read_states(named).items()}
     add_current_rows(rows, contacts, accounts, asking, at)
-
-
-def recount(turn: Turn, accounts: Iterable[str], heard: Mapping[str, int], at: int) -> None:
-    """Counts the members of accounts anew, and how far their opt-outs reach."""
-    for names in chunked(accounts, AT_ONCE):
-        first = turn.heard_of(names)
-        numbers = dict.fromkeys(names, 0)
-        since = turn.opted_out(names, at)
-        coverage: list[Row] = []
-        for account, groups in turn.members_alike(names):
-            numbers[account] = sum(group.members for group in groups)
-            coverage += coverage_rows(account, since.get(account, {}), groups)
-        turn.remove("accounts", "subject", names)
-        turn.remove("account_coverage", "account", names)
-        turn.add("accounts", [(name, _earlier(name, first, heard), numbers[name]) for name in names])
-        turn.add("account_coverage", coverage)
-
-
-def _earlier(account: str, *times: Mapping[str, int]) -> int:
-    return min(known[account] for known in times if account in known)
 
 
 @contextmanager

@@ -33,6 +33,22 @@ def _array(values: Collection[str]) -> sa.ColumnElement[Any]:
     return sa.literal(list(values), postgresql.ARRAY(sa.Text))
 
 
+def place_of(connection: sa.Connection) -> sa.ColumnClause[Any]:
+    """Where a row lies, as long as nobody changes it."""
+    return sa.literal_column("ctid" if is_postgres(connection) else "rowid")
+
+
+def remove_at(connection: sa.Connection, table: sa.Table, places: Collection[Any]) -> None:
+    """Removes the rows that lie there."""
+    if not places:
+        return
+    if is_postgres(connection):
+        listed, among_them = ";".join(places), "ctid = ANY (CAST(string_to_array(:places, ';') AS tid[]))"
+    else:
+        listed, among_them = orjson.dumps(list(places)).decode(), "rowid IN (SELECT value FROM json_each(:places))"
+    connection.execute(sa.delete(table).where(sa.text(among_them).bindparams(places=listed)))
+
+
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
     """Adds rows, in the order of the table's columns."""
     if not rows:

@@ -159,6 +159,15 @@ ACCOUNT_NUMBERS = sa.Table(
     _text("kind", "What the subject is: number or email."),
     comment="Each time for which a number or address belonged to an account.",
 )
+ACCOUNT_GROUPS = sa.Table(
+    "account_groups",
+    READ_MODELS,
+    _text("account", "Reference of the account."),
+    _text("held", "Scope and state of each row of current_preferences that such a member has, JSON."),
+    _count("members", "How many numbers and addresses that belong to the account now have just these."),
+    sa.Index("groups_by_account", "account"),
+    comment="The members of accounts, counted by what they hold; for the projector, not for queries.",
+)
 ACCOUNT_COVERAGE = sa.Table(
     "account_coverage",
     READ_MODELS,

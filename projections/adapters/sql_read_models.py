@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from projections.adapters.pseudonym_rows import Naming, are_shared, check_key, give_pseudonyms, references_in
 from projections.adapters.read_model_engine import LIVE, engine_of, explained
 from projections.adapters.read_model_replacing import begin_beside, make_indexes, place_beside, put_in_place
-from projections.adapters.read_model_writing import among, insert, is_postgres
+from projections.adapters.read_model_writing import among, insert, is_postgres, place_of, remove_at
 from projections.adapters.read_models import (
     ACCOUNT_NUMBERS,
     ACCOUNTS,
@@ -164,6 +164,26 @@ class SqlTurn:
         insert(self._connection, READ_MODELS.tables[table], rows)
         self.named |= references_in(READ_MODELS.tables[table], rows)
 
+    def rows(self, table: str, column: str, values: Collection[str]) -> Collection[Row]:
+        """The rows that have one of the values in a column."""
+        return self._places(table, column, values).keys()
+
+    def leave(self, table: str, column: str, values: Collection[str], rows: Sequence[Row]) -> Collection[Row]:
+        """Leaves just these of the rows that have one of the values in a column; answers which there were before."""
+        there, wanted = self._places(table, column, values), set(rows)
+        gone = [place for row, place in there.items() if row not in wanted]
+        remove_at(self._connection, READ_MODELS.tables[table], gone)
+        self.add(table, [row for row in rows if row not in there])
+        return there.keys()
+
+    def _places(self, table: str, column: str, values: Collection[str]) -> dict[Row, str]:
+        """Rows, and where each lies: that holds for as long as nobody else may write, which is to the turn's end."""
+        if not values:
+            return {}
+        known = READ_MODELS.tables[table]
+        query = sa.select(place_of(self._connection), *known.c).where(among(self._connection, known.c[column], values))
+        return {tuple(row): place for place, *row in self._connection.execute(query)}
+
     def remove(self, table: str, column: str, values: Collection[str]) -> None:
         """Removes the rows that have one of the values in a column."""
         if values:
@@ -204,6 +224,16 @@ class SqlTurn:
             return set()
         query = sa.select(wanted).distinct().where(among(self._connection, known, values))
         return set(self._connection.execute(query).scalars())
+
+    def memberships(self, contacts: Collection[str]) -> dict[str, list[str]]:
+        """The accounts that each of the contacts belongs to now, by the rows."""
+        member, found = ACCOUNT_NUMBERS.c, dict[str, list[str]]()
+        query = sa.select(member.subject, member.account).where(
+            among(self._connection, member.subject, contacts), member.left_at.is_(None)
+        )
+        for subject, account in self._connection.execute(query) if contacts else ():
+            found.setdefault(subject, []).append(account)
+        return found
 
     def due(self, at: int) -> set[str]:
         """The contacts whose current preference may have changed by itself up to a moment."""

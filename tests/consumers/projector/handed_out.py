@@ -98,4 +98,4 @@ def handed_out(commands: Commands, request: pytest.FixtureRequest, kind: str, ch
     return HandedOut(commands, server, new_database(server, str(sa.make_url(url).database)) if changed else url)
 
 
-TABLES = [name for name in READ_MODELS.tables if name not in ("states", "marks", "rejected")]
+TABLES = [name for name in READ_MODELS.tables if name not in ("states", "marks", "account_groups", "rejected")]

@@ -1,5 +1,6 @@
 """All rows as a fold of the log from its first event makes them, in memory; and all rows as a database has them."""
 
+import json
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -76,6 +77,7 @@ def _counts(rows: Rows, heard: dict[str, int], at: int) -> None:
         since = {row[1]: row[2] for row in mine if row[2] <= at and (row[3] is None or row[3] > at)}
         groups = Counter(tuple(sorted(held[member])) for member in members)
         rows["accounts"].append((account, first, len(members)))
+        rows["account_groups"] += [(account, json.dumps(held, separators=(",", ":")), n) for held, n in groups.items()]
         if members:
             rows["account_coverage"] += coverage_rows(account, since, [Alike(*group) for group in groups.items()])
 

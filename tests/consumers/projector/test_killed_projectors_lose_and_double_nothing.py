@@ -74,12 +74,12 @@ def test_after_many_kills_every_row_is_that_of_one_fold(url: str, monkeypatch: p
     assert kills == 2 * KILLS
 
 
-SECOND = """
+NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{head}"
 
 def upgrade() -> None:
     op.add_column("senders", sa.Column("note", sa.Text))
@@ -97,11 +97,11 @@ def test_an_upgrade_that_is_interrupted_leaves_the_old_tables_and_goes_through_t
     with models.turn() as turn:
         turn.add("senders", [("short-code", "verified", "acme", True, 1, 2, None)])
     models.close()
-    before, folder = stored(url), os.fspath(tmp_path)
-    revision = os.path.join(folder, "r0002_second.py")
+    before, folder, head = stored(url), os.fspath(tmp_path), upgrade(url).after
+    revision = os.path.join(folder, "r9999_next.py")
     for then in ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "pass"):
         with open(revision, "w", encoding="utf-8") as file:
-            file.write(SECOND.format(then=then))
+            file.write(NEXT.format(head=head, then=then))
         child = os.fork()
         if child == 0:
             with ending_here():
@@ -112,5 +112,22 @@ def test_an_upgrade_that_is_interrupted_leaves_the_old_tables_and_goes_through_t
     with engine.connect() as connection:
         rows = connection.execute(sa.text("SELECT sender, note FROM senders")).all()
         assert ("short-code", "short-code") in {tuple(row) for row in rows}
-        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "0002"
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "9999"
     engine.dispose()
+
+
+def test_tables_of_the_first_release_with_rows_in_them_come_to_what_a_fold_makes(url: str) -> None:
+    log = logged(history(Random(5), events=120).facts)
+    models = SqlReadModels(url)
+    Projector(log, models, clock=lambda: NOW).once()
+    engine = engine_of(url)
+    with engine.execution_options(writes=True).begin() as connection:
+        connection.execute(sa.text("DROP TABLE account_groups"))  # what the revision after it made
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
+    assert upgrade(url).before == "0001"
+    Projector(log, models, clock=lambda: NOW).once()
+    models.close()
+    found, wanted = stored(url), expected(log, NOW)
+    assert wanted["account_groups"]
+    assert found == wanted
