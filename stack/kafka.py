@@ -65,14 +65,18 @@ class Kafka:
 
     def __init__(
         self, folder: Path, settings: Mapping[str, str] | None = None, port: int | None = None,
-        protocol: str = "PLAINTEXT",
+        protocol: str = "PLAINTEXT", cluster: str | None = None,
     ) -> None:  # fmt: skip
-        """`settings` count before those of a node that is alone; `protocol` names the listener of clients."""
+        """`settings` count before those of a node that is alone; `protocol` names the listener of clients.
+
+        `cluster`: the id that nodes of one cluster have in common, by default a new one.
+        """
         self.folder = folder
         self._protocol = protocol
         self.port = port or free_port()
-        self._controller_port = free_port()
-        self._settings = dict(settings or {})
+        self.controller_port = free_port()
+        self._cluster = cluster
+        self.settings = dict(settings or {})
         self._process: Process | None = None
 
     @property
@@ -101,15 +105,15 @@ class Kafka:
     def _format(self, library: Path, properties: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         addresses = {
-            "listeners": f"{self._protocol}://{self.address},CONTROLLER://{LOOPBACK}:{self._controller_port}",
+            "listeners": f"{self._protocol}://{self.address},CONTROLLER://{LOOPBACK}:{self.controller_port}",
             "advertised.listeners": f"{self._protocol}://{self.address}",
-            "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
+            "controller.quorum.voters": f"1@{LOOPBACK}:{self.controller_port}",
             "log.dirs": str(self.folder / "data"),
         }
-        lines = (f"{name}={value}" for name, value in {**ONE_NODE, **addresses, **self._settings}.items())
+        lines = (f"{name}={value}" for name, value in {**ONE_NODE, **addresses, **self.settings}.items())
         properties.write_text("\n".join(lines) + "\n")
         tool = ["java", "-cp", f"{library}/*", "kafka.tools.StorageTool"]
-        cluster = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
+        cluster = self._cluster or _new_cluster(tool)
         command = [*tool, "format", "-t", cluster, "-c", str(properties)]
         subprocess.run(command, check=True, capture_output=True)
 
@@ -127,6 +131,11 @@ class Kafka:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _new_cluster(tool: list[str]) -> str:
+    said = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True).stdout
+    return said.split()[-1]
 
 
 def given_address() -> str | None:
