@@ -6,11 +6,13 @@ nothing that was acknowledged is lost, nothing is applied twice, every answer of
 at the watermark that it named, and none is from before an event that was known to be enforced when it was asked for.
 """
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
@@ -18,6 +20,7 @@ from typing import Any, NamedTuple
 from consumers.bootstrap import open_ledger, open_receipts
 from consumers.confirm import Confirming
 from consumers.opened import Ledger
+from ledger.adapters.kafka_client import producer
 from ledger.errors import UnavailableError
 from ledger.record import Receipt
 from ledger.requests import AnyRequest, Grant, Link, Operate, Origin, Revoke, Unlink
@@ -38,14 +41,10 @@ SYSTEM = Origin(actor="system:long-run", source="test")
 STALE = "stale"
 EVERYTHING = (
     "kill_worker", "end_worker", "freeze_worker", "kill_gateway", "end_gateway", "freeze_gateway", "kill_broker",
-    "freeze_broker",
+    "end_broker", "freeze_broker", "poison", "spoil_snapshot",
 )  # fmt: skip
-
-
-def numbers_now() -> list[str]:
-    """Those that are spoken of and asked about at this time."""
-    first = int(time.monotonic() // ERA_S) * NUMBERS_AT_A_TIME % len(NUMBERS)
-    return NUMBERS[first : first + NUMBERS_AT_A_TIME]
+"""What can happen to a ledger at any time. A full disk, compaction with a lag of seconds and clocks an hour apart need
+a broker, topics or processes of their own, and have tests of their own."""
 
 
 class Asked(NamedTuple):
@@ -82,6 +81,11 @@ class LongRun:
         self._seed, self._faults = seed, faults
         self._over = threading.Event()
         self._to_confirm: list[Receipt] = []
+        self._started = time.monotonic()
+
+    def _era(self) -> int:
+        """How often others took the place of those that are spoken of."""
+        return int((time.monotonic() - self._started) // ERA_S)
 
     def run(self, seconds: float) -> Story:
         """Lets it happen, then mends everything and waits until all is current again."""
@@ -93,6 +97,7 @@ class LongRun:
             self._confirm,
             self._break,
         ]
+        self._started = time.monotonic()
         with ThreadPoolExecutor(len(roles)) as pool:
             running = [pool.submit(role, Random(f"{self._seed}/{place}")) for place, role in enumerate(roles)]
             end = time.monotonic() + seconds
@@ -112,7 +117,7 @@ class LongRun:
             number = 0
             while not self._over.is_set():
                 number += 1
-                request = _something(rng, f"{self._seed}/{rng.random()}/{number}")
+                request = _something(rng, self._era(), f"{self._seed}/{rng.random()}/{number}")
                 self._until_acknowledged(ledger, request)
                 time.sleep(rng.expovariate(20))
 
@@ -146,7 +151,7 @@ class LongRun:
         while not self._over.is_set():
             gateway = rng.choice(self.stage.gateways)
             question = {
-                "contact": rng.choice(numbers_now()),
+                "contact": rng.choice(numbers_of(self._era())),
                 "channel": CHANNEL,
                 "purpose": rng.choice(PURPOSES),
                 "brand": BRAND,
@@ -225,16 +230,42 @@ class LongRun:
         self._over.wait(rng.uniform(0, 4))
         self.stage.kafka.start()
 
+    def _fault_end_broker(self, rng: Random) -> None:
+        self.stage.kafka.stop()
+        self._over.wait(rng.uniform(0, 4))
+        self.stage.kafka.start()
+
+    def _fault_poison(self, rng: Random) -> None:
+        """What is no entry, no receipt and no decision, in the topics that others than the worker write to."""
+        broker = self.stage.settings.broker()
+        with closing(producer(broker)) as writing:
+            for topic in (broker.topics.ledger, broker.topics.receipts, broker.topics.decisions):
+                writing.send(topic, rng.choice((b"\xff", b"{}", b"[1")), key=rng.randbytes(16).hex().encode())
+
+    def _fault_spoil_snapshot(self, rng: Random) -> None:
+        part = rng.choice(self.stage.gateways)
+        part.process.kill()
+        snapshot = self.stage.snapshot_of(part)
+        if snapshot.exists():
+            os.truncate(snapshot, rng.randrange(snapshot.stat().st_size + 1))
+        part.start()
+
     def _fault_freeze_broker(self, rng: Random) -> None:
         self.stage.kafka.process.signal(signal.SIGSTOP)
         self._over.wait(rng.uniform(1, 6))
         self.stage.kafka.process.signal(signal.SIGCONT)
 
 
-def _something(rng: Random, key: str) -> AnyRequest:
+def numbers_of(era: int) -> list[str]:
+    """Those that are spoken of and asked about in an era."""
+    first = era * NUMBERS_AT_A_TIME % len(NUMBERS)
+    return NUMBERS[first : first + NUMBERS_AT_A_TIME]
+
+
+def _something(rng: Random, era: int, key: str) -> AnyRequest:
     """What somebody says: mostly yes and no, and who belongs to whom."""
-    number = Subject("number", rng.choice(numbers_now()))
-    account = Subject("account", f"ACC-{time.monotonic() // ERA_S:.0f}-{rng.randrange(ACCOUNTS)}")
+    number = Subject("number", rng.choice(numbers_of(era)))
+    account = Subject("account", f"ACC-{era}-{rng.randrange(ACCOUNTS)}")
     whom = number if rng.random() < 0.7 else account
     purpose = rng.choice(("*", "marketing", "marketing.offers", "service"))
     said: dict[str, Any] = {"origin": SYSTEM, "idempotency_key": key}

@@ -25,7 +25,7 @@ class Part:
         self, name: str, arguments: list[str], folder: Path, environment: Mapping[str, str], port: int
     ) -> None:
         self.name, self.port = name, port
-        self._arguments, self._folder, self._environment = arguments, folder, environment
+        self.arguments, self._folder, self._environment = arguments, folder, environment
         self._process: Process | None = None
 
     @property
@@ -36,7 +36,7 @@ class Part:
 
     def start(self) -> None:
         """Starts it; whether it is ready is another question."""
-        command = [str(COMMAND), *self._arguments]
+        command = [str(COMMAND), *self.arguments]
         self._process = Process(self.name, command, self._folder / f"{self.name}.log", self._environment)
 
     def ready(self, seconds: float = READY_S) -> None:
@@ -93,9 +93,13 @@ class Stage:
 
     def _gateway(self, number: int) -> Part:
         port, name = free_port(), f"sms-{number}"
-        snapshot = str(self.folder / name / "replica.snapshot")
-        arguments = ["gateway", "run", name, "--port", str(port), "--snapshot", snapshot]
-        return Part(name, arguments, self.folder, self.environment, port)
+        part = Part(name, [], self.folder, self.environment, port)
+        part.arguments += ["gateway", "run", name, "--port", str(port), "--snapshot", str(self.snapshot_of(part))]
+        return part
+
+    def snapshot_of(self, gateway: Part) -> Path:
+        """Where a gateway keeps its copy between two runs."""
+        return self.folder / gateway.name / "replica.snapshot"
 
     @property
     def settings(self) -> Settings:

@@ -17,5 +17,6 @@ def test_whatever_is_killed_nothing_is_lost_or_doubled_and_no_answer_is_wrong(tm
     seed = int(os.environ.get("SOAK_SEED", "1"))
     with Stage(tmp_path) as stage:
         story = LongRun(stage, seed, EVERYTHING).run(seconds)
+        assert set(story.faults) == set(EVERYTHING)
         judged(Judge(stage, story), story)
         tables_are_a_fold_of_the_ledger(stage)
