@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HOUR: Final = 3_600_000
-INTERNAL: Final = frozenset({"states", "marks", "account_groups"})
+INTERNAL: Final = frozenset({"states", "marks", "account_groups", "coming_changes"})
 """What the projector keeps for itself, and nobody queries."""
 
 

@@ -28,8 +28,10 @@ from schemas.events import OPERATOR_POLICY, OPERATOR_SENDERS
 
 AT_ONCE: Final = 5_000
 """For how many subjects rows are made between two writes; bounds memory where an account has very many members."""
+MADE_WITH: Final = "rows 2"
+"""Goes up whenever rows are made otherwise: what another program made, or began, is made anew."""
 RULES: Final = "rules"
-"""The mark of the rules of policy by which the rows were made."""
+"""The mark of the rules by which the rows were made: this program's, and the policy's."""
 OWN: Final = ("preference_history", "account_numbers", "follow_ups")
 
 
@@ -100,19 +102,21 @@ def remake(turn: Turn, touched: Touched, at: int) -> None:
     known, after = _remake_own(turn, touched.states, asking)
     after = {name: after.get(name, ()) if name in contacts else before.get(name, ()) for name in affected}
     for some in chunked(affected, AT_ONCE):
-        rows = _current(turn, some, known, asking, at)
+        made = _current(turn, some, known, asking, at)
+        rows = made["current_preferences"]
         was = turn.leave("current_preferences", "subject", some, rows)
+        turn.leave("coming_changes", "subject", some, made["coming_changes"])
         moved.subtract(members({name: before.get(name, ()) for name in some}, was))
         moved.update(members({name: after[name] for name in some}, rows))
     count_on(turn, touched.heard.keys() | turn.accounts_of(due), moved, touched.heard, at)
 
 
-def _current(turn: Turn, some: Sequence[str], known: Mapping[str, Told], asking: Asking, at: int) -> list[Row]:
+def _current(turn: Turn, some: Sequence[str], known: Mapping[str, Told], asking: Asking, at: int) -> Rows:
     contacts = [known[name] for name in some if name in known]
     contacts += map(told, turn.read_states([name for name in some if name not in known]).values())
     rows: Rows = defaultdict(list)
     add_current(turn, rows, contacts, asking, at)
-    return rows["current_preferences"]
+    return rows
 
 
 def asking_of(turn: Turn) -> Asking:
@@ -123,8 +127,11 @@ def asking_of(turn: Turn) -> Asking:
 def rules_changed(turn: Turn, reference: Reference, at: int) -> bool:
     """Whether rows follow other rules of policy than when they were made; notes the ones in force at a moment."""
     policy = reference.policy(at)
-    ages = [(one.effective_from, one.max_age_days) for one in reference.policies if one.max_age_days]
-    rules = orjson.dumps([policy.number_lifts_account, policy.grants_reach_later_links, policy.max_age_days, ages])
+    ages = [(one.effective_from, one.max_age_days) for one in reference.policies]
+    some = ages if any(days for _, days in ages) else []  # one without ages ends those of the one before it
+    rules = orjson.dumps(
+        [MADE_WITH, policy.number_lifts_account, policy.grants_reach_later_links, policy.max_age_days, some]
+    )
     if turn.mark(RULES) == rules.decode():
         return False
     turn.put_mark(RULES, rules.decode())
@@ -141,7 +148,7 @@ def all_known(turn: Turn, many: int) -> Iterator[list[Told]]:
 
 def remake_all(turn: Turn, asking: Asking, at: int) -> None:
     """Makes the rows of every subject from the states, but for the counts of accounts."""
-    for table in (*OWN, "current_preferences", "senders"):
+    for table in (*OWN, "current_preferences", "coming_changes", "senders"):
         turn.clear(table)
     for known in all_known(turn, AT_ONCE):
         with written(turn) as rows:

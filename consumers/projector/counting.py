@@ -11,12 +11,16 @@ from typing import Final
 
 import orjson
 
+from ledger.errors import NotALedgerError
 from projections.read_models import Turn, chunked
 from projections.rows.coverage import Alike, Held, coverage_rows
 from projections.rows.flat import Row
 
 AT_ONCE: Final = 5_000
 KINDS_KNOWN: Final = 10_000
+WRITTEN_BY_OTHERS: Final = (
+    "Somebody else has written to the read models: make them anew with prefledger projector replay"
+)
 Moved = Counter[tuple[str, str]]
 """By account and what its members hold (as `account_groups` has it): how many more they have become."""
 Groups = dict[str, dict[str, int]]
@@ -70,6 +74,8 @@ def _count(
         rows: dict[str, list[Row]] = {"accounts": [], "account_groups": [], "account_coverage": []}
         for name in names:
             own = {held: many for held, many in groups.get(name, {}).items() if many}
+            if any(many < 0 for many in own.values()):
+                raise NotALedgerError(f"fewer than no members of the account {name} are left. {WRITTEN_BY_OTHERS}")
             rows["accounts"].append((name, _earlier(name, first, heard), sum(own.values())))
             rows["account_groups"] += [(name, held, many) for held, many in own.items()]
             rows["account_coverage"] += _coverage(name, since.get(name, {}), own)

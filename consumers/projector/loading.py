@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Final
 
-from consumers.projector.applying import asking_of, fold_in, remake_all, rules_changed
+from consumers.projector.applying import MADE_WITH, asking_of, fold_in, remake_all, rules_changed
 from consumers.projector.counting import count_anew
 from consumers.projector.following import Projector, Telling, behind, lag_of, next_batch, offset_in, quiet
 from ledger.errors import NotALedgerError
@@ -22,8 +22,6 @@ LARGE: Final = 20_000
 """Events a turn: bounds memory, and what a crash folds again."""
 WORTH_IT: Final = 100_000
 """So many events are loaded beside and put in place at once, where there are no rows yet."""
-MADE_WITH: Final = "rows 2"
-"""Goes up whenever rows are made otherwise: what another program began is not gone on with."""
 ROWS: Final = "rows of all subjects"
 CLOSE: Final = 5_000
 

@@ -101,16 +101,15 @@ def rights(dialect: sa.Dialect) -> Iterator[str]:
     yield OWN_ALL.format(owner=role_name("projector"), schemas=", ".join(f"'{schema}'" for schema in SCHEMAS))
     analyst, auditor = role_name("analyst"), role_name("auditor")
     for role in (analyst, auditor, MASKED_NUMBERS_ROLE):
-        yield _if_there(role, None, f"GRANT USAGE ON SCHEMA {ANALYSIS} TO {role}")
-    yield _if_there(auditor, None, f"GRANT USAGE ON SCHEMA {LIVE} TO {auditor}")
+        yield _if_there(role, _schema(ANALYSIS), f"GRANT USAGE ON SCHEMA {ANALYSIS} TO {role}")
+    yield _if_there(auditor, _schema(LIVE), f"GRANT USAGE ON SCHEMA {LIVE} TO {auditor}")
     for name, _ in views_of(dialect):
         view = view_name(name, dialect)
         for role in (MASKED_NUMBERS_ROLE,) if name == MASKED else (analyst, auditor):
-            yield _if_there(role, view, f"GRANT SELECT ON {view} TO {role}")
+            yield _if_there(role, _relation(view), f"GRANT SELECT ON {view} TO {role}")
     for table in READ_MODELS.sorted_tables:
-        yield _if_there(
-            auditor, f"{LIVE}.{quote(table.name)}", f"GRANT SELECT ON {LIVE}.{quote(table.name)} TO {auditor}"
-        )
+        name = f"{LIVE}.{quote(table.name)}"
+        yield _if_there(auditor, _relation(name), f"GRANT SELECT ON {name} TO {auditor}")
 
 
 def _unless_there(role: str, attributes: str) -> str:
@@ -118,9 +117,17 @@ def _unless_there(role: str, attributes: str) -> str:
     return f"DO $$ BEGIN IF to_regrole('\"{role}\"') IS NULL THEN {made}; END IF; END $$"
 
 
-def _if_there(role: str, relation: str | None, statement: str) -> str:
-    relation_is = f" AND to_regclass('{relation}') IS NOT NULL" if relation else ""
-    return f"DO $$ BEGIN IF to_regrole('{role}') IS NOT NULL{relation_is} THEN {statement}; END IF; END $$"
+def _if_there(role: str, what: str, statement: str) -> str:
+    there = f"to_regrole('{role}') IS NOT NULL AND {what} IS NOT NULL"
+    return f"DO $$ BEGIN IF {there} THEN {statement}; END IF; END $$"
+
+
+def _schema(name: str) -> str:
+    return f"to_regnamespace('{name}')"
+
+
+def _relation(name: str) -> str:
+    return f"to_regclass('{name}')"
 
 
 def grant(role: Role, login: str, database: str, dialect: sa.Dialect, limits: Limits, masked: bool) -> Iterator[str]:

@@ -17,7 +17,7 @@ from projections.adapters.pseudonym_rows import are_shared
 from projections.adapters.read_model_engine import LIVE, no_rights, reached
 from projections.adapters.read_model_writing import is_postgres
 from projections.adapters.read_models import READ_MODELS
-from projections.adapters.sql_sharing import prepare
+from projections.adapters.sql_sharing import give_rights, prepare
 from projections.read_models import OtherVersionError
 
 MIGRATIONS: Final = "projections.adapters:migrations"
@@ -51,6 +51,8 @@ def upgrade(url: str, schema: str = LIVE, versions: str | None = None) -> Upgrad
         command.upgrade(config, "head")
         if shared:
             prepare(connection)
+        elif is_postgres(connection) and schema == LIVE and before not in (None, _head(config)):
+            give_rights(connection)  # of roles that were made before anything was handed out
         _comment(connection)
     return Upgraded(before, _head(config))
 

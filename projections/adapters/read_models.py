@@ -141,6 +141,14 @@ CURRENT_PREFERENCES = sa.Table(
     comment="What holds now for each number or address in each scope that it or an account of its spoke of. Halts, "
     "follow-ups and what policy makes of silence are not in it: whether a message may go out is the gate's to say.",
 )
+COMING_CHANGES = sa.Table(
+    "coming_changes",
+    READ_MODELS,
+    _text("subject", "Reference of the number or address.", key=True),
+    _time("changes_at", "When something may come to hold in a scope that it has no row for."),
+    sa.Index("coming_by_time", "changes_at"),
+    comment="Contacts to be looked at again of which current_preferences has no row that says so; for the projector.",
+)
 ACCOUNTS = sa.Table(
     "accounts",
     READ_MODELS,

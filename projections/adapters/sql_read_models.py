@@ -16,6 +16,7 @@ from projections.adapters.read_model_writing import among, insert, is_postgres, 
 from projections.adapters.read_models import (
     ACCOUNT_NUMBERS,
     ACCOUNTS,
+    COMING_CHANGES,
     CURRENT_PREFERENCES,
     EVENTS,
     MARKS,
@@ -237,8 +238,8 @@ class SqlTurn:
 
     def due(self, at: int) -> set[str]:
         """The contacts whose current preference may have changed by itself up to a moment."""
-        changing = CURRENT_PREFERENCES.c
-        query = sa.select(changing.subject).distinct().where(changing.changes_at <= at)
+        said = (CURRENT_PREFERENCES.c, COMING_CHANGES.c)
+        query = sa.union(*(sa.select(one.subject).where(one.changes_at <= at) for one in said))
         return set(self._connection.execute(query).scalars())
 
     def all_accounts(self) -> set[str]:

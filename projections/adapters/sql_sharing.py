@@ -47,10 +47,9 @@ class SqlSharing:
         with explained(self._engine), self._writing.begin() as connection:
             prepare(connection)
         if self._on_postgres:
-            with (
-                suppress(UnavailableError),
-                explained(self._engine),
-            ):  # the views are made: what is left goes the next time
+            with explained(self._engine), self._writing.begin() as connection:  # a turn that began before names nobody
+                connection.exec_driver_sql("LOCK TABLE positions IN EXCLUSIVE MODE")
+            with suppress(UnavailableError), explained(self._engine):  # the views are made: the next time, then
                 drop_old_views(self._engine)
 
     def name(self, pseudonym: Naming, anew: bool = False) -> int:
@@ -125,5 +124,10 @@ def prepare(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"LOCK TABLE {SHARING}.{PSEUDONYMS.name} IN SHARE ROW EXCLUSIVE MODE")
     make_views(connection)
     if is_postgres(connection):
-        for statement in rights(connection.dialect):
-            connection.exec_driver_sql(statement)
+        give_rights(connection)
+
+
+def give_rights(connection: sa.Connection) -> None:
+    """Gives the roles of PostgreSQL that exist what they may do with the tables that exist."""
+    for statement in rights(connection.dialect):
+        connection.exec_driver_sql(statement)

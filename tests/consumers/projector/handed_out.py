@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from projections.adapters.read_model_engine import engine_of
 from projections.adapters.read_models import READ_MODELS
+from projections.sharing import HIDDEN
 from tests.consumers.commands import OFFERS, Commands
 from tests.databases import new_database
 
@@ -98,4 +99,5 @@ def handed_out(commands: Commands, request: pytest.FixtureRequest, kind: str, ch
     return HandedOut(commands, server, new_database(server, str(sa.make_url(url).database)) if changed else url)
 
 
-TABLES = [name for name in READ_MODELS.tables if name not in ("states", "marks", "account_groups", "rejected")]
+TABLES = [name for name in READ_MODELS.tables if name not in HIDDEN]
+"""Of which there is a view."""

@@ -6,6 +6,9 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
+from projections.adapters.postgres_roles import role_name, roles
+from projections.adapters.read_model_engine import engine_of
+from projections.adapters.read_model_versions import upgrade
 from projections.adapters.read_models import READ_MODELS
 from tests.consumers.commands import Commands
 from tests.consumers.projector.handed_out import MASKED, TABLES, HandedOut, handed_out
@@ -186,3 +189,21 @@ def test_no_name_of_a_login_is_taken_for_sql_and_no_administrator_for_a_reader(s
 def test_a_file_has_no_roles_and_says_so(commands: Commands) -> None:
     found = commands("db", "roles")
     assert (found.code, "PREFLEDGER_DATABASE_URL" in found.err) == (2, True)
+
+
+def test_an_upgrade_by_an_administrator_leaves_new_tables_to_the_projector_before_anything_is_shared(
+    postgres_url: str,
+) -> None:
+    engine = engine_of(postgres_url)
+    with engine.begin() as connection:
+        for statement in roles(str(engine.url.database), connection.dialect):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("DROP TABLE account_groups, coming_changes")  # what the second revision made
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    assert upgrade(postgres_url).before == "0001"
+    with engine.connect() as connection:
+        owners = connection.exec_driver_sql(
+            "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'read_models'"
+        )
+        assert owners.scalars().all() == [role_name("projector")]
+    engine.dispose()
