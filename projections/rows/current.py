@@ -56,7 +56,8 @@ def coming_row(
 
 def _said(contact: Contact, accounts: Mapping[str, Account]) -> tuple[list[Sequence[Said]], list[ScopeKey]]:
     """What the contact and its accounts have said, and the scopes that it is about, in order."""
-    every = [contact.said, *(accounts.get(name, NO_ACCOUNT).said for name, _ in contact.accounts)]
+    every: list[Sequence[Said]] = [contact.said]
+    every += [accounts.get(name, NO_ACCOUNT).said for name, _ in contact.accounts]
     return every, sorted({said.scope for some in every for said in some})
 
 
