@@ -1,6 +1,7 @@
-"""Runs every benchmark one after the other and writes what they print to BENCHMARKS.md.
+"""Runs every benchmark one after the other and puts the figures into BENCHMARKS.md.
 
-`SCALE=0.1 python -m bench decide` runs one of them at a tenth of its size and writes nothing.
+`SCALE=0.1 python -m bench decide` runs one of them at a tenth of its size and only prints; with `--keep` its figures go
+into the page as well.
 """
 
 import os
@@ -10,6 +11,8 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+
+from bench.page import PAGE, keep
 
 PARTS = {
     "append": "Append, durable",
@@ -27,9 +30,6 @@ PARTS = {
     "read_models": "Read models on PostgreSQL",
     "propagation": "Propagation from the acknowledgement to every gateway",
 }
-PAGE = Path("BENCHMARKS.md")
-NOTES = Path("docs/benchmark-notes.md")
-
 
 def machine() -> str:
     """The processor, how many of them, the memory, and the versions that matter."""
@@ -46,12 +46,12 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def table(title: str, figures: dict[str, object] | str) -> str:
+def table(figures: dict[str, object] | str) -> str:
     """One benchmark as a table, unless it comes as text with tables of its own."""
     if isinstance(figures, str):
-        return f"## {title}\n\n{figures}\n"
+        return figures
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_shown(value)} |" for name, value in figures.items())
-    return f"## {title}\n\n| | |\n|---|---|\n{rows}\n"
+    return f"| | |\n|---|---|\n{rows}\n"
 
 
 def _shown(value: object) -> str:
@@ -60,19 +60,25 @@ def _shown(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def measure(name: str) -> str:
+    """What a part found, and when and where."""
+    scale = float(os.environ.get("SCALE", "1"))
+    found = table(import_module(f"bench.{name}").run(scale))
+    size = "" if scale == 1 else f", at {scale:g} of its size"
+    return f"Measured on {time.strftime('%Y-%m-%d')}{size}: {machine()}.\n\n{found}"
+
+
 def main() -> None:
     """Each part in a process of its own, so that none inherits another's memory."""
-    if len(sys.argv) > 1:
-        name = sys.argv[1]
-        print(table(PARTS[name], import_module(f"bench.{name}").run(float(os.environ.get("SCALE", "1")))))
+    arguments = [argument for argument in sys.argv[1:] if argument != "--keep"]
+    if not arguments:
+        for name in PARTS:
+            subprocess.run([sys.executable, "-m", "bench", name, "--keep"], check=True)
         return
-    printed = []
-    for name in PARTS:
-        done = subprocess.run([sys.executable, "-m", "bench", name], check=True, capture_output=True, text=True)
-        print(done.stdout, flush=True)
-        printed.append(done.stdout)
-    head = f"# Benchmarks\n\nWhat `make bench` printed on {time.strftime('%Y-%m-%d')}: {machine()}.\n\n"
-    PAGE.write_text(head + NOTES.read_text("utf-8") + "\n" + "\n".join(printed), "utf-8")
+    [name] = arguments
+    print(figures := measure(name), flush=True)
+    if "--keep" in sys.argv:
+        PAGE.write_text(keep(PAGE.read_text("utf-8"), name, PARTS[name], figures), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How cost grows: with the number of worker processes, and with the number of keys.
 
 Rates are of the product's own fold and models, with 1, 2 and 4 worker processes beside the broker on this machine's
-cores. Sizes are measured at up to 300,000 keys of three events each; what stands behind that is extrapolated.
+cores. Sizes are measured at up to a million keys of three events each; what stands behind that is extrapolated.
 """
 
 import tempfile
@@ -23,10 +23,10 @@ from stack.kafka import Kafka
 from stack.processes import Process
 
 EVENTS = 400_000
-KEYS = 300_000
+KEYS = 1_000_000
 EVENTS_A_KEY = 3
 WORKERS = (1, 2, 4)
-EXTRAPOLATED = (1_000_000, 10_000_000, 100_000_000)
+EXTRAPOLATED = (10_000_000, 100_000_000)
 GATEWAY_BYTES = 40
 NATIONAL_EVENTS_A_DAY = 0.01
 """How often a number's preference changes a day, for the estimate: each number once in a hundred days."""
