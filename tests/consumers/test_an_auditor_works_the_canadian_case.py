@@ -1,11 +1,14 @@
 """The case of 2014 as an auditor works it years later, from nothing but the ledger.
 
 Staff opted out the primary number of two accounts under a procedure that had been withdrawn; the family's other four
-numbers went on being texted until somebody opted out the account. Who was it, who else, what was true on a given day,
-since when was it in force?
+numbers went on being texted, and some of them even after somebody had opted out the account. Who was it, who else, what
+was true on a given day, since when was it in force, who was texted all the same, and how does the Commissioner know?
 """
 
+import json
 import shutil
+from base64 import b64decode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.consumers.commands import OFFERS, Commands
+from tests.consumers.outsiders import Outsider
 
 FAMILY = [f"+1416555010{number}" for number in range(1, 6)]
 OTHERS = ["+16045550111", "+16045550112"]
 OUTDATED = ("--actor", "agent:ada", "--procedure", "opt-out@1", "--reach", "contact", "--purpose", "marketing")
 SAID = "2014-05-12T15:00:00Z"
 IN_MAY, IN_JULY = "2014-05-20T00:00:00Z", "2014-07-01T00:00:00Z"
+TEXTED = [
+    (FAMILY[1], "2030-06-10T14:00:00Z"),
+    (FAMILY[1], "2030-06-17T14:00:00Z"),
+    (FAMILY[2], "2030-06-10T14:00:00Z"),
+]
+"""Messages that a gateway asked about before the account said no. A ledger's clock cannot be set back: what is said of
+2014 is recorded today, and only what goes out after that went out against what was on record."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +48,8 @@ def ledger(commands: Commands, made: Path) -> Commands:
     return commands
 
 
-def operate(commands: Commands) -> None:
+def operate(commands: Commands, texted: Sequence[tuple[str, str]] = TEXTED) -> None:
+    """`texted`: what a gateway asked about in time, and sent when it was too late."""
     commands.json("procedure", "publish", "opt-out@1", "--occurred-at", "2012-01-01T00:00:00Z")
     commands.json("procedure", "publish", "opt-out@2", "--occurred-at", "2014-03-01T00:00:00Z")
     commands.json("procedure", "withdraw", "opt-out@1", "--occurred-at", "2014-03-01T00:00:00Z")
@@ -48,6 +60,8 @@ def operate(commands: Commands) -> None:
         commands.json("grant", number, *OFFERS, "--basis", "express", "--occurred-at", "2013-01-02T00:00:00Z")
     for number in (FAMILY[0], OTHERS[0]):
         commands.json("revoke", number, *OUTDATED, "--occurred-at", SAID, "--evidence", "Plus de textos")
+    for number, at in texted:
+        commands.json("decide", number, *OFFERS, "--at", at, "--log", "--gateway", "sms-1")
     commands.json("revoke", "account:FAMILY", "--purpose", "marketing", "--occurred-at", "2014-06-02T00:00:00Z")
 
 
@@ -135,5 +149,93 @@ def test_which_accounts_are_still_split(ledger: Commands) -> None:
     )  # fmt: skip
 
 
-# The messages that went out all the same are found by `violations`, and the bundle for the Commissioner is made by
-# `bundle`: their steps of the case follow here.
+def test_which_numbers_went_on_being_texted_from_when_to_when_and_by_which_gateway(ledger: Commands) -> None:
+    """From the decisions on record: a gateway asked in time, sent later, and did not ask again."""
+    found = ledger.lines("violations", "--affected", code=1)
+    assert {(one["subject"], one["gateway"], one["first_at"], one["last_at"], one["sends"]) for one in found} == {
+        ("+1416•••0102", "sms-1", "2030-06-10T14:00:00.000Z", "2030-06-17T14:00:00.000Z", 2),
+        ("+1416•••0103", "sms-1", "2030-06-10T14:00:00.000Z", "2030-06-10T14:00:00.000Z", 1),
+    }
+    no = next(line for line in ledger.lines("timeline", FAMILY[1]) if line["type"] == "PreferenceRevoked")
+    messages = ledger.lines("violations", code=1)
+    assert {(one["reason"], *one["events"], one["recorded_at"], one["after"]) for one in messages} == {
+        ("revoked_by_account", no["event_id"], no["recorded_at"], "enforced")
+    }
+    why = ledger.json("explain", messages[0]["source"])
+    assert (why["reason"], why["replayed"]["same"]) == ("granted", True), "what it was told when it asked was right"
+
+
+def test_what_a_gateway_sent_that_never_asked_is_found_in_its_own_file(ledger: Commands) -> None:
+    sent = [
+        (FAMILY[0], IN_JULY), (FAMILY[0], "2030-07-01T09:00:00Z"), (FAMILY[3], "2030-07-01T09:00:00Z"),
+        (FAMILY[3], "2030-08-15T09:00:00Z"), (OTHERS[1], "2030-07-01T09:00:00Z"),
+    ]  # fmt: skip
+    file = ledger.home.parent / "sent.csv"
+    file.write_text("number,sent_at,gateway\n" + "".join(f"{number},{at},sms-old\n" for number, at in sent), "utf-8")
+    message = ("--default", "channel=sms", "--default", "purpose=marketing.offers")
+    found = ledger.lines("violations", "--affected", "--decisions", "--sends", str(file), *message, code=1)
+    assert {(one["subject"], one["gateway"], one["first_at"][:10], one["last_at"][:10]) for one in found} == {
+        ("+1416•••0101", "sms-old", "2030-07-01", "2030-07-01"),
+        ("+1416•••0102", "sms-1", "2030-06-10", "2030-06-17"),
+        ("+1416•••0103", "sms-1", "2030-06-10", "2030-06-10"),
+        ("+1416•••0104", "sms-old", "2030-07-01", "2030-08-15"),
+    }, "nobody has said no for the last number of the other account"
+
+
+def test_what_was_true_on_the_days_of_the_messages(ledger: Commands) -> None:
+    def reason(number: str, at: str) -> str:
+        decisions = ledger.json("as-of", at, number)["decisions"]
+        return next(
+            one["reason"] for one in decisions if (one["purpose"], one["channel"]) == ("marketing.offers", "sms")
+        )
+
+    texted, *_ = ledger.lines("violations", "--affected", code=1)
+    for at in (texted["first_at"], texted["last_at"]):
+        assert reason(FAMILY[0], at) == "revoked_by_number"
+        assert {reason(number, at) for number in FAMILY[1:]} == {"revoked_by_account"}
+        assert reason(OTHERS[1], at) == "granted"
+
+
+@pytest.fixture
+def commissioner(ledger: Commands, tmp_path: Path) -> Outsider:
+    """Has a checkpoint, an export of the log, the script, and the bundles of two numbers; and nothing of ours."""
+    ledger.json("checkpoint", "--out", str(tmp_path / "kept"))
+    for number, name in ((FAMILY[0], "opted-out.json"), (FAMILY[1], "texted.json")):
+        ledger.json("bundle", number, str(tmp_path / name), "--actor", "agent:eve")
+    assert ledger("verify", "--export", str(tmp_path / "log.jsonl")).code == 0
+    (tmp_path / "verify_bundle.py").write_text(ledger("verify-bundle", "--script").out, "utf-8")
+    return Outsider(tmp_path)
+
+
+def checked(ledger: Commands, commissioner: Outsider, name: str) -> tuple[int, str]:
+    """Exit code and words of the script; the key is one that the operator told elsewhere."""
+    key = ledger.json("checkpoint")["key"]
+    done = commissioner.python("verify_bundle.py", name, "--key", key, "--log", "log.jsonl", "--checkpoint", "kept")
+    return done.returncode, done.stdout
+
+
+def test_a_bundle_for_the_commissioner_verifies_on_a_machine_without_this_project(
+    ledger: Commands, commissioner: Outsider
+) -> None:
+    code, told = checked(ledger, commissioner, "opted-out.json")
+    assert code == 0, told
+    assert f"number:{FAMILY[0]}" in told
+    assert '"procedure": "opt-out@1"' in told
+    assert "'Plus de textos'" in told
+    assert "ProcedureWithdrawn" in told, "that it was out of date when it was used"
+    code, told = checked(ledger, commissioner, "texted.json")
+    assert code == 0, told
+    assert f"number:{FAMILY[1]}" in told
+    assert "account:FAMILY" in told
+    assert "PreferenceRevoked" in told
+    assert {look["by"] for look in ledger.lines("looks")} == {"agent:eve"}
+
+
+def test_the_no_of_the_account_cannot_be_kept_from_the_commissioner(ledger: Commands, commissioner: Outsider) -> None:
+    file = commissioner.folder / "texted.json"
+    document = json.loads(file.read_bytes())
+    document["entries"] = [one for one in document["entries"] if b"PreferenceRevoked" not in b64decode(one["leaf"])]
+    file.write_text(json.dumps(document), "utf-8")
+    code, told = checked(ledger, commissioner, "texted.json")
+    assert code == 1
+    assert "an event was left out" in told

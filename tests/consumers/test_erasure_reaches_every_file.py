@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ from consumers.gateway.journal import Journal
 from consumers.settings import load
 from schemas.distributed import LoggedDecision
 from tests.consumers.commands import OFFERS, Commands
+from tests.consumers.outsiders import proves
 from tests.consumers.with_the_key import NONCE, KeyInHand, files_below, in_the_clear, spellings
 
 NUMBER, SISTER = "+14165550123", "+14165550124"
@@ -107,11 +109,18 @@ def test_a_checkpoint_and_a_proof_from_before_still_verify_and_the_new_one_conti
     key = used.json("checkpoint", "--out", str(kept))["key"]
     before = used.json("prove", event)
     used.json("erase", NUMBER, "--yes")
+    assert proves(tmp_path, before), "the auditor holds it already, and it needs nothing of the ledger"
     assert used("verify", str(kept), "--key", key).code == 0
     used.json("checkpoint")
     assert used("verify", str(kept), "--key", key).code == 0
     after = used.json("prove", event)
     assert (after["leaf"], after["position"]) == (before["leaf"], before["position"])
+    assert after["head_proof"] != before["head_proof"], "it is under the new checkpoint"
+    assert proves(tmp_path, after)
+    forged = b64decode(after["leaf"]).replace(b"PreferenceRevoked", b"PreferenceGranted")
+    for proof in (before, after):
+        assert not proves(tmp_path, proof | {"leaf": b64encode(forged).decode()})
+    assert not proves(tmp_path, after | {"head_proof": before["head_proof"]}), "of another head"
 
 
 def test_the_no_stays_in_force_wherever_it_is_asked(used: Commands, tmp_path: Path) -> None:

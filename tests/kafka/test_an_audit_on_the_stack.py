@@ -1,8 +1,10 @@
 """An auditor's questions on Kafka: answered from the gateways' own receipts, from their copies, and by asking them."""
 
+import json
 import os
 import signal
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import orjson
 import pytest
 
 from tests.consumers.commands import OFFERS, Commands
+from tests.consumers.outsiders import proves
 from tests.kafka.stage import Stage
 
 pytestmark = pytest.mark.kafka
@@ -122,6 +125,75 @@ def test_the_commands_find_and_replay_what_gateways_decided(auditor: Commands, s
     assert {(one["recorded_at"], one["after"]) for one in found} == {(no["recorded_at"], "enforced")}
     others = auditor.lines("violations", "--all-reasons", code=1)
     assert [one for one in others if one["subject"] == "+1416•••0104"] == found
+
+
+def test_who_worked_by_a_withdrawn_procedure_and_who_else_is_affected(auditor: Commands) -> None:
+    first, second, account = "+16045550111", "+16045550112", "ACC-78"
+    for version in ("opt-out@1", "opt-out@2"):
+        auditor.json("procedure", "publish", version, "--occurred-at", "2012-01-01T00:00:00Z")
+    assert auditor.lines("procedures") != [], "versions are listed; nobody has made a change under one yet"
+    auditor.json("procedure", "withdraw", "opt-out@1", "--occurred-at", "2014-03-01T00:00:00Z")
+    auditor.json("procedure", "acknowledge", "opt-out@2", "--actor", "agent:ben")
+    auditor.lines("link", account, first, second)
+    for number in (first, second):
+        auditor.json("grant", number, *YES)
+    outdated = ("--actor", "agent:ada", "--procedure", "opt-out@1", "--reach", "contact")
+    no = auditor.json("revoke", first, *outdated)
+    found = auditor.lines("procedures", code=1)
+    [step] = [one for one in found if one["kind"] == "misstep"]
+    assert (step["event_id"], step["subject"], step["standing"]) == (no["event_id"], "+1604•••0111", "withdrawn")
+    [other] = [one for one in found if one["kind"] == "affected"]
+    assert (other["subject"], other["account"], other["state"]) == ("+1604•••0112", "account:ACC-78", "reachable")
+    versions = {one["procedure"]: one["not_acknowledged_by"] for one in found if one["kind"] == "version"}
+    assert versions == {"opt-out@1": [], "opt-out@2": ["agent:ada"]}
+    right = auditor.json("revoke", f"account:{account}")
+    [other] = [one for one in auditor.lines("procedures", code=1) if one["kind"] == "affected"]
+    assert (other["state"], other["evidence"], other["set_right_at"]) == (
+        "set_right", [right["event_id"]], right["recorded_at"],
+    )  # fmt: skip
+    confirmed(auditor, right["event_id"])
+
+
+def test_events_are_signed_and_proved_and_a_changed_proof_is_found(auditor: Commands, tmp_path: Path) -> None:
+    no = auditor.json("revoke", "+14165550105")
+    signed = auditor.json("checkpoint", "--out", str(tmp_path / "kept"))
+    assert len(signed["partitions"]) > 1, "every partition has a tree of its own"
+    proof = auditor.json("prove", no["event_id"])
+    assert proof["position"][0] == no["position"][0]
+    assert proof["key"] == signed["key"]
+    assert proves(tmp_path, proof)
+    forged = b64decode(proof["leaf"]).replace(b"PreferenceRevoked", b"PreferenceGranted")
+    assert not proves(tmp_path, proof | {"leaf": b64encode(forged).decode()})
+    auditor.json("revoke", "+14165550106")
+    auditor.json("checkpoint")
+    verified = auditor.json("verify", str(tmp_path / "kept"), "--key", signed["key"])
+    assert (verified["findings"], verified["covered"] > signed["entries"]) == ([], True)
+    note = (tmp_path / "kept").read_text("utf-8").splitlines()
+    note[1] = str(int(note[1]) - 1)
+    (tmp_path / "forged").write_text("\n".join(note) + "\n", "utf-8")
+    assert auditor.json("verify", str(tmp_path / "forged"), "--key", signed["key"], code=1)["findings"]
+
+
+def test_a_bundle_of_a_ledger_on_kafka_is_checked_with_the_log_and_misses_nothing(
+    auditor: Commands, tmp_path: Path
+) -> None:
+    number, file = "+14165550107", tmp_path / "bundle.json"
+    auditor.lines("link", "ACC-79", number)
+    auditor.json("revoke", number, "--evidence", "STOP, and I mean it", "--actor", "person")
+    auditor.json("revoke", "account:ACC-79")
+    key = auditor.json("checkpoint", "--out", str(tmp_path / "kept"))["key"]
+    made = auditor.json("bundle", number, str(file))
+    assert (made["key"], made["evidence"]) == (key, 1)
+    assert auditor("verify", "--export", str(tmp_path / "log")).code == 0
+    asked = ("verify-bundle", str(file), "--key", key, "--log", str(tmp_path / "log"))
+    asked = (*asked, "--checkpoint", str(tmp_path / "kept"))
+    assert auditor.json(*asked) == {"holds": True, "wrong": [], "key_given": True, "complete": True}
+    document = json.loads(file.read_bytes())
+    document["entries"] = [one for one in document["entries"] if b"PreferenceRevoked" not in b64decode(one["leaf"])]
+    document["evidence"] = []
+    file.write_text(json.dumps(document), "utf-8")
+    wrong = auditor.json(*asked, code=1)["wrong"]
+    assert [line.partition(":")[0] for line in wrong] == ["an event was left out"] * 2
 
 
 def test_a_gateway_that_hung_is_named_by_the_opt_outs_that_were_late(auditor: Commands, stage: Stage) -> None:

@@ -1,10 +1,21 @@
-"""What a gateway decided is on record after a clean stop, also where the log was away to the last."""
+"""What a gateway decided is on record after a clean stop, also where the log was away to the last.
 
-from collections.abc import Sequence
+And no answer ever waits for that log, whatever keeps it.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
+
+from prometheus_client import generate_latest
 
 from consumers.gate import Gate, ViewCopy
-from consumers.gateway.journal import Journal
+from consumers.gateway import Gateway
+from consumers.gateway.journal import BATCH, MOST, Journal
+from consumers.gateway.metrics import registry
+from consumers.gateway.ports import Ports
 from ledger.errors import UnavailableError
 from schemas.distributed import LoggedDecision
 from tests.consumers.asking import NOW, NUMBER, REFERENCES, view_with
@@ -30,8 +41,8 @@ class Log:
         """Nothing to let go of."""
 
 
-def journal(log: Log, left_over: Path | None, said: list[str]) -> Journal:
-    return Journal(lambda: log, REFERENCES, "sms-1", PROCESS, False, said.append, left_over=left_over)
+def journal(log: Log, left_over: Path | None, said: list[str], most: int = MOST) -> Journal:
+    return Journal(lambda: log, REFERENCES, "sms-1", PROCESS, False, said.append, most, left_over)
 
 
 def decided(journal: Journal, many: int) -> list[str]:
@@ -97,3 +108,76 @@ def test_where_nothing_can_be_left_the_loss_is_counted_and_said(tmp_path: Path) 
     away.run()
     assert away.dropped == 4
     assert said[-1].startswith("4 decisions are lost")
+
+
+class Hanging(Log):
+    """A log that takes a batch and says nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(takes=1_000)
+        self.asked = threading.Event()
+        self.let_go = threading.Event()
+
+    def send(self, decisions: Sequence[LoggedDecision]) -> None:
+        """Takes them in the end."""
+        self.asked.set()
+        self.let_go.wait()
+        super().send(decisions)
+
+
+def away() -> NoReturn:
+    raise UnavailableError("the broker is away")
+
+
+@contextmanager
+def gateway_of(log: Hanging, folder: Path) -> Iterator[Gateway]:
+    """A gateway of which nothing else has a broker: it says no to everything, and that is to be on record too."""
+    ports = Ports(feed=away, ends=away, receipts=away, appender=away, rejected=away, decisions=lambda: log)
+    with Gateway("sms-1", ports, REFERENCES, folder / "sms-1.snapshot") as gateway:
+        try:
+            yield gateway
+        finally:
+            log.let_go.set()
+
+
+def test_answers_are_given_while_the_log_hangs_and_are_on_record_when_it_goes_on(tmp_path: Path) -> None:
+    log, made = Hanging(), list[str]()
+
+    def ask(times: int) -> None:
+        for _ in range(times):
+            made.append(gateway.decide(NUMBER, channel="sms", purpose="marketing.offers", at=NOW).decision_id)
+
+    with gateway_of(log, tmp_path) as gateway:
+        ask(1)
+        assert log.asked.wait(30)
+        asking = threading.Thread(target=ask, args=(3 * BATCH,), daemon=True)
+        asking.start()
+        asking.join(60)  # forever, if an answer waited for its record
+        assert not asking.is_alive()
+        assert (len(made), log.has) == (1 + 3 * BATCH, [])
+    assert [one.decision_id for one in log.has] == made
+
+
+def test_what_is_too_much_to_wait_is_dropped_and_counted_where_a_machine_is_watched(tmp_path: Path) -> None:
+    log = Hanging()
+    with gateway_of(log, tmp_path) as gateway:
+        assert gateway.journal
+        first = gateway.decide(NUMBER, channel="sms", purpose="marketing.offers", at=NOW)
+        assert log.asked.wait(30)
+        for _ in range(MOST - 1):
+            gateway.journal.put(first)
+        assert gateway.journal.dropped == 0
+        late = [gateway.decide(NUMBER, channel="sms", purpose="marketing.offers", at=NOW) for _ in range(7)]
+        assert {one.reason for one in late} == {"stale"}, "they were answered as every other"
+        assert b"\nprefledger_gateway_decisions_dropped_total 7.0\n" in generate_latest(registry(gateway))
+
+
+def test_what_waited_already_is_not_lost_to_what_is_too_much(tmp_path: Path) -> None:
+    log = Log(takes=99)
+    full = journal(log, tmp_path / "left", [], most=10)
+    made = decided(full, 14)
+    assert full.facts() == {"decisions_logged": 0, "decisions_dropped": 4}
+    full.stop()
+    full.run()
+    assert [one.decision_id for one in log.has] == made[:10]
+    assert full.facts() == {"decisions_logged": 10, "decisions_dropped": 4}
