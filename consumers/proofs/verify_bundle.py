@@ -4,12 +4,13 @@ A file of its own: it needs Python 3.11 and `cryptography`, and nothing else. do
 
     signed checkpoint ──▶ root of the log of heads ──▶ head of a partition ──▶ leaf ──▶ event ──▶ words, name
 
-Exit code 0: all of it holds. 1: something does not, and every line that begins with FALSE says what. 2: no bundle.
+Exit code 0: all holds (what NOT CHECKED names aside). 1: lines that begin with FALSE say what does not. 2: no bundle.
 """
 
 import argparse
 import hashlib
 import json
+import re
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
@@ -38,28 +39,25 @@ def key_of(vkey: str) -> tuple[str, bytes]:
     """Name and Ed25519 public key of a verifier key `name+id+base64`."""
     name, key_id, encoded = vkey.strip().split("+", 2)
     typed = b64decode(encoded, validate=True)
-    if len(typed) != 33 or typed[0] != 1 or _key_id(name, typed[1:]).hex() != key_id:
+    if len(typed) != 33 or typed[0] != 1 or hashlib.sha256(name.encode() + b"\n" + typed).hexdigest()[:8] != key_id:
         raise FalseError(f"{vkey!r} is no Ed25519 verifier key")
     return name, typed[1:]
 
 
-def _key_id(name: str, key: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]
-
-
 def opened(note: str, name: str, key: bytes) -> Head:
     """The head that a signed note (c2sp.org/signed-note) says, if this key has signed it under this name."""
+    origin = note.partition("\n")[0]
+    if origin != name:  # the one key signs checkpoints of partitions as well
+        raise FalseError(f"it is a checkpoint of {origin!r}, not of {name!r}")
     text, _, signatures = note.rpartition("\n\n")
-    begin = f"— {name} "
-    for line in signatures.splitlines():
-        raw = b64decode(line.removeprefix(begin)) if line.startswith(begin) else b""
-        if raw[:4] == _key_id(name, key):
+    for raw in map(b64decode, re.findall(f"(?m)^— {re.escape(name)} (.+)$", signatures)):
+        if raw[:4] == hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]:
             try:
                 Ed25519PublicKey.from_public_bytes(key).verify(raw[4:], text.encode() + b"\n")
             except InvalidSignature:
                 raise FalseError("the signature on the checkpoint is false") from None
             return head_of(text)
-    raise FalseError(f"the checkpoint is not signed by {name} with the key that was given")
+    raise FalseError(f"the checkpoint is not signed by {name!r} with the key that was given")
 
 
 def head_of(text: str) -> Head:
@@ -143,12 +141,10 @@ class Bundle:
         self.document = document
         self.wrong: list[str] = []
         self.unchecked: list[str] = []
-        self.entries: list[tuple[int, str, dict[str, Any]]] = []
-        self.leaves: set[bytes] = set()
+        self.entries: dict[tuple[str, int], tuple[int, dict[str, Any]]] = {}  # by partition and number
+        self.events: dict[Any, dict[str, Any]] = {}  # by their id
         self.name, self.key = key_of(vkey or document["key"])
         self.checkpoint = opened(document["checkpoint"], self.name, self.key)
-        if self.checkpoint.origin != self.name:
-            self.wrong.append(f"the checkpoint is of {self.checkpoint.origin!r}, not of {self.name!r}")
         self._entries()
         self._shown()
 
@@ -159,42 +155,43 @@ class Bundle:
             if is_included(leaf_hash(said["text"].encode()), said["index"], self.checkpoint, said["proof"]):
                 heads[said["index"]] = head_of(said["text"])
             else:
-                self.wrong.append(f"head {said['index']} is not in the signed checkpoint")
+                self.wrong.append(f"head {said['index']!r} is not in the signed checkpoint")
         for said in self.document["entries"]:
             leaf, head = b64decode(said["leaf"]), heads.get(said["head"])
             if head is None or not is_included(leaf_hash(leaf), said["index"], head, said["proof"]):
-                self.wrong.append(f"the entry {said['index']} under head {said['head']} is not in the log")
+                self.wrong.append(f"the entry {said['index']!r} under head {said['head']!r} is not in the log")
                 continue
-            _, key, event = entry = read_leaf(leaf)
+            at, key, event = read_leaf(leaf)
             if event.get("subject") != key or not (key in refs or key.startswith("operator:")):
-                self.wrong.append(f"the entry {said['index']} is of {key}, who has no place here")
-            if event["type"] == "ContactLinked" and event["account"] not in refs:
-                self.wrong.append(f"what is on record of the account {event['account']} is not here")
-            self.leaves.add(leaf)
-            self.entries.append(entry)
+                self.wrong.append(f"the entry {said['index']!r} is of {key!r}, who has no place here")
+            if event.get("type") == "ContactLinked" and event.get("account") not in refs:
+                self.wrong.append(f"what is on record of the account {event.get('account')!r} is not here")
+            self.entries[head.origin, said["index"]] = at, event
+            if self.events.setdefault(event.get("event_id", leaf), event) != event:
+                self.wrong.append(f"two events have the id {event['event_id']!r}")
 
     def _shown(self) -> None:
         """Who is shown as the person behind a reference is; words are those that the event committed to."""
         for said in self.document["subjects"]:
-            named = bytes.fromhex(said.get("k", "")) + f"{said.get('kind')}:{said.get('id')}".encode()
-            if said.get("k") and hashlib.sha256(named).digest()[:16].hex() != said["ref"]:
-                self.wrong.append(f"{said['ref']} is not the reference of {said['kind']}:{said['id']}")
-        events = {event.get("event_id"): event for _, _, event in self.entries}
+            k, named = bytes.fromhex(said.get("k", "")), f"{said.get('kind')}:{said.get('id')}"
+            proven = len(k) == 32 and hashlib.sha256(k + named.encode()).hexdigest()[:32] == said["ref"]
+            if not re.fullmatch("[0-9a-f]{32}", said["ref"]) or ("k" in said and not proven):
+                self.wrong.append(f"{said['ref']!r} is no reference, or not that of {named!r}")
         for said in self.document["evidence"]:
-            committed = (events.get(said["event_id"], {}).get("evidence") or {}).get("commitment")
-            salt = bytes.fromhex(said["salt"])  # 16 bytes, or letters could move from the words into it
+            committed = (self.events.get(said["event_id"], {}).get("evidence") or {}).get("commitment")
+            salt = bytes.fromhex(said["salt"])  # 16 bytes, or letters could move from the words into it; so with `k`
             if len(salt) != 16 or hashlib.sha256(salt + said["text"].encode()).hexdigest() != committed:
-                self.wrong.append(f"the words of {said['event_id']} are not those that were recorded with it")
+                self.wrong.append(f"the words of {said['event_id']!r} are not those that were recorded with it")
 
     def told(self) -> Iterator[str]:
         """The bundle in words."""
-        yield f"checkpoint of {self.checkpoint.size} heads, {self.name}"
+        yield f"checkpoint of {self.checkpoint.size} heads, {self.name!r}"
         for said in self.document["subjects"]:
-            who = f"{said['kind']}:{said['id']}" if said.get("k") else "not shown: erased, or never known"
-            yield f"{said['ref']} is {who}"
+            who = repr(f"{said['kind']}:{said['id']}") if "k" in said else "not shown: erased, or never known"
+            yield f"{said['ref']!r} is {who}"
         words = {said["event_id"]: said["text"] for said in self.document["evidence"]}
-        for at, _key, event in sorted(self.entries, key=lambda entry: entry[0]):
-            yield f"{datetime.fromtimestamp(at / 1000, UTC).isoformat()}  {event['type']} {json.dumps(event)}"
+        for _, (at, event) in sorted(self.entries.items(), key=lambda one: (one[1][0], one[0])):
+            yield f"{datetime.fromtimestamp(at / 1000, UTC).isoformat()}  {event.get('type')!r} {json.dumps(event)}"
             if event.get("evidence"):
                 yield f"    in these words: {words.get(event.get('event_id'), 'not shown: erased, or withheld')!r}"
 
@@ -226,7 +223,10 @@ class Comparison:
         if any(tree.size for tree in self.partitions.values()):
             raise FalseError("the log has a head after its first leaf")
         head = head_of(text)
-        tree = self.partitions.setdefault(head.origin, Tree(int(head.origin.split("/")[-2])))
+        ledger, era, _partition = head.origin.rsplit("/", 2)
+        if ledger != self.bundle.name:
+            raise FalseError(f"a head is of {head.origin!r}, no partition of {self.bundle.name!r}")
+        tree = self.partitions.setdefault(head.origin, Tree(int(era)))
         tree.expect(head)
         self.grow(self.bundle.name, self.heads, text.encode())
         if self.heads.size <= self.bundle.checkpoint.size:
@@ -236,8 +236,8 @@ class Comparison:
         """The next leaf of a partition."""
         tree = self.partitions.get(origin, Tree())
         key = leaf[10 : 10 + int.from_bytes(leaf[8:10], "big")].decode("utf-8", "replace")
-        if key in self.refs and tree.size < tree.covered and leaf not in self.bundle.leaves:
-            self.bundle.wrong.append(f"an event was left out: leaf {tree.size} of {origin}")
+        if key in self.refs and tree.size < tree.covered and (origin, tree.size) not in self.bundle.entries:
+            self.bundle.wrong.append(f"an event was left out: leaf {tree.size} of {origin!r}")
         self.grow(origin, tree, leaf)
 
     def grow(self, origin: str, tree: Tree, leaf: bytes) -> None:
@@ -245,16 +245,16 @@ class Comparison:
         if not tree.signed:
             raise FalseError(f"leaf {tree.size} of {origin!r} is in nothing that was signed")
         if not tree.add(leaf):
-            self.bundle.wrong.append(f"the first {tree.size} leaves of {origin} are not what was signed of them")
+            self.bundle.wrong.append(f"the first {tree.size} leaves of {origin!r} are not what was signed of them")
 
     def end(self) -> None:
         """Whether all of it was there. From before a move it is not: no export says where its leaves stood then."""
         era = max((tree.era for tree in self.partitions.values()), default=0)
         for origin, tree in ((self.bundle.name, self.heads), *self.partitions.items()):
             if tree.signed and tree.era < era and tree is not self.heads:
-                self.bundle.unchecked.append(f"{max(tree.signed)} leaves of {origin}, signed before the log was moved")
+                self.bundle.unchecked.append(f"{max(tree.signed)} leaves of {origin!r}, signed before a move")
             elif tree.signed:
-                self.bundle.wrong.append(f"the log has {tree.size} of {max(tree.signed)} signed leaves of {origin}")
+                self.bundle.wrong.append(f"the log has {tree.size} of {max(tree.signed)} signed leaves of {origin!r}")
         if era > max((tree.era for tree in self.partitions.values() if tree.covered), default=0):
             self.bundle.wrong.append("the log was moved since: take an export from before, or ask for a new bundle")
 
@@ -288,7 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     said = [f"NOT CHECKED  {line}" for line in bundle.unchecked] + [f"FALSE  {line}" for line in bundle.wrong]
     print(*bundle.told(), *said, sep="\n")
-    print("" if asked.key else f"The key is the bundle's own; is it the operator's? {bundle.document['key']}")
+    print("" if asked.key else f"The key is the bundle's own; is it the operator's? {bundle.document['key']!r}")
     print("" if asked.log else "Whether something was left out is not checked: that takes the log (--log).")
     holds = "What could be checked holds" if bundle.unchecked else "All of it holds"
     print("FALSE" if bundle.wrong else f"{holds}: {len(bundle.entries)} events.")
