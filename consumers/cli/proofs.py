@@ -5,7 +5,6 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from struct import error as StructError
 from typing import Annotated, Any
 
 import orjson
@@ -214,12 +213,17 @@ def verify_bundle(
         raise InputError("name a bundle, or --script")
     checked = _checked(file, key, log, checkpoint or [])
     wrong = checked if isinstance(checked, list) else checked.wrong
+    unchecked = [] if isinstance(checked, list) else checked.unchecked
     told = [] if isinstance(checked, list) else list(checked.told())
     own = [] if key else ["The key is the bundle's own; compare it with what the operator published."]
     part = [] if log else ["Whether something was left out is not checked: that takes the log (--log)."]
-    verdict = "FALSE" if wrong else "All of it holds."
-    document = {"holds": not wrong, "wrong": wrong, "key_given": key is not None, "complete": bool(log) and not wrong}
-    either(json, document, [*told, *(f"FALSE  {line}" for line in wrong), *own, *part, verdict])
+    said = [f"NOT CHECKED  {line}" for line in unchecked] + [f"FALSE  {line}" for line in wrong]
+    holds = "What could be checked holds." if unchecked else "All of it holds."
+    document = {
+        "holds": not wrong, "wrong": wrong, "unchecked": unchecked, "key_given": key is not None,
+        "complete": bool(log) and not wrong,
+    }  # fmt: skip
+    either(json, document, [*told, *said, *own, *part, "FALSE" if wrong else holds])
     if wrong:
         raise typer.Exit(1)
 
@@ -230,7 +234,7 @@ def _checked(file: Path, key: str | None, log: Path | None, kept: list[Path]) ->
         return verification.checked(file, key, log, kept)
     except verification.FalseError as error:
         return [str(error)]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, StructError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise InputError(f"{file} cannot be read as a bundle: {error!r}") from None
 
 

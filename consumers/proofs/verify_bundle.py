@@ -4,16 +4,16 @@ A file of its own: it needs Python 3.11 and `cryptography`, and nothing else. do
 
     signed checkpoint ──▶ root of the log of heads ──▶ head of a partition ──▶ leaf ──▶ event ──▶ words, name
 
-Exit code 0: all of it holds. 1: something does not, and every line that begins with FALSE says what. 2: no bundle.
+Exit code 0: all holds (what NOT CHECKED names aside). 1: lines that begin with FALSE say what does not. 2: no bundle.
 """
 
 import argparse
 import hashlib
 import json
-import struct
+import re
 import sys
 from base64 import b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -21,9 +21,6 @@ from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-Entry = tuple[int, str, dict[str, Any]]
-"""What a leaf says: when it was recorded (ms since 1970), of whom, and the event as stored."""
 
 
 class FalseError(Exception):
@@ -42,29 +39,25 @@ def key_of(vkey: str) -> tuple[str, bytes]:
     """Name and Ed25519 public key of a verifier key `name+id+base64`."""
     name, key_id, encoded = vkey.strip().split("+", 2)
     typed = b64decode(encoded, validate=True)
-    if len(typed) != 33 or typed[0] != 1 or _key_id(name, typed[1:]).hex() != key_id:
+    if len(typed) != 33 or typed[0] != 1 or hashlib.sha256(name.encode() + b"\n" + typed).hexdigest()[:8] != key_id:
         raise FalseError(f"{vkey!r} is no Ed25519 verifier key")
     return name, typed[1:]
 
 
-def _key_id(name: str, key: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]
-
-
 def opened(note: str, name: str, key: bytes) -> Head:
     """The head that a signed note (c2sp.org/signed-note) says, if this key has signed it under this name."""
+    origin = note.partition("\n")[0]
+    if origin != name:  # the one key signs checkpoints of partitions as well
+        raise FalseError(f"it is a checkpoint of {origin!r}, not of {name!r}")
     text, _, signatures = note.rpartition("\n\n")
-    text += "\n"
-    for line in signatures.splitlines():
-        dash, signer, encoded = [*line.split(" "), "", ""][:3]
-        raw = b64decode(encoded)
-        if (dash, signer, raw[:4]) == ("—", name, _key_id(name, key)):
+    for raw in map(b64decode, re.findall(f"(?m)^— {re.escape(name)} (.+)$", signatures)):
+        if raw[:4] == hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]:
             try:
-                Ed25519PublicKey.from_public_bytes(key).verify(raw[4:], text.encode())
+                Ed25519PublicKey.from_public_bytes(key).verify(raw[4:], text.encode() + b"\n")
             except InvalidSignature:
                 raise FalseError("the signature on the checkpoint is false") from None
             return head_of(text)
-    raise FalseError(f"the checkpoint is not signed by {name} with the key that was given")
+    raise FalseError(f"the checkpoint is not signed by {name!r} with the key that was given")
 
 
 def head_of(text: str) -> Head:
@@ -106,47 +99,52 @@ def is_included(hashed: bytes, index: int, head: Head, proof: list[str]) -> bool
 class Tree:
     """A tree that grows: the roots of the complete subtrees that it is made of, left to right."""
 
-    def __init__(self) -> None:
+    def __init__(self, era: int = 0) -> None:
+        self.era = era
         self.size = 0
         self.peaks: list[bytes] = []
+        self.signed: dict[int, set[bytes]] = {}  # of the sizes that it has not reached yet, the roots that were signed
+        self.covered = 0  # how many of its leaves the bundle's checkpoint covers
 
-    def add(self, hashed: bytes) -> None:
-        """Adds the hash of a leaf."""
-        over, self.size = self.size, self.size + 1
+    def expect(self, head: Head) -> None:
+        """Old heads count as the newest does: who changes a leaf can sign a new one, but not take the old ones back."""
+        self.signed.setdefault(head.size, set()).add(head.root)
+
+    def add(self, leaf: bytes) -> bool:
+        """Adds a leaf. Whether the tree is now what was signed of it at that size, if anything was."""
+        hashed, over, self.size = leaf_hash(leaf), self.size, self.size + 1
         while over & 1:
             hashed, over = node_hash(self.peaks.pop(), hashed), over >> 1
         self.peaks.append(hashed)
+        if self.size not in self.signed:
+            return True
+        return self.signed.pop(self.size) == {reduce(lambda right, left: node_hash(left, right), reversed(self.peaks))}
 
-    def root(self) -> bytes:
-        """The root as it is now."""
-        return reduce(lambda right, left: node_hash(left, right), reversed(self.peaks or [hashlib.sha256().digest()]))
 
-
-def read_leaf(leaf: bytes) -> Entry:
-    """`uint64(recorded_at in ms) ‖ uint16(length of key) ‖ key ‖ value`, big-endian."""
-    recorded_at, length = struct.unpack_from(">QH", leaf)
-    key, value = leaf[10 : 10 + length].decode("utf-8", "replace"), leaf[10 + length :]
+def read_leaf(leaf: bytes) -> tuple[int, str, dict[str, Any]]:
+    """`uint64(recorded_at in ms) ‖ uint16(length of key) ‖ key ‖ value`, big-endian: when, of whom, and the event."""
+    at, end = int.from_bytes(leaf[:8], "big"), 10 + int.from_bytes(leaf[8:10], "big")
+    key = leaf[10:end].decode("utf-8", "replace")
     try:
-        event = json.loads(value)
+        event = json.loads(leaf[end:])
     except ValueError:
         event = None
-    return (recorded_at, key, event if isinstance(event, dict) else {"subject": key, "type": "Unreadable"})
+    return at, key, event if isinstance(event, dict) else {"subject": key, "type": "Unreadable"}
 
 
 class Bundle:
-    """A bundle, checked as far as it goes by itself. `wrong` has a line for everything that does not hold."""
+    """A bundle, checked as far as it goes by itself. `wrong` says what does not hold."""
 
     def __init__(self, document: dict[str, Any], vkey: str | None) -> None:
         if document.get("format") != "prefledger-bundle@1":
             raise ValueError("this is no bundle of format prefledger-bundle@1")
         self.document = document
         self.wrong: list[str] = []
-        self.entries: list[Entry] = []
-        self.leaves: set[bytes] = set()
+        self.unchecked: list[str] = []
+        self.entries: dict[tuple[str, int], tuple[int, dict[str, Any]]] = {}  # by partition and number
+        self.events: dict[Any, dict[str, Any]] = {}  # by their id
         self.name, self.key = key_of(vkey or document["key"])
         self.checkpoint = opened(document["checkpoint"], self.name, self.key)
-        if self.checkpoint.origin != self.name:
-            self.wrong.append(f"the checkpoint is of {self.checkpoint.origin!r}, not of {self.name!r}")
         self._entries()
         self._shown()
 
@@ -157,42 +155,43 @@ class Bundle:
             if is_included(leaf_hash(said["text"].encode()), said["index"], self.checkpoint, said["proof"]):
                 heads[said["index"]] = head_of(said["text"])
             else:
-                self.wrong.append(f"head {said['index']} is not in the signed checkpoint")
+                self.wrong.append(f"head {said['index']!r} is not in the signed checkpoint")
         for said in self.document["entries"]:
             leaf, head = b64decode(said["leaf"]), heads.get(said["head"])
             if head is None or not is_included(leaf_hash(leaf), said["index"], head, said["proof"]):
-                self.wrong.append(f"the entry {said['index']} under head {said['head']} is not in the log")
+                self.wrong.append(f"the entry {said['index']!r} under head {said['head']!r} is not in the log")
                 continue
-            _, key, event = entry = read_leaf(leaf)
+            at, key, event = read_leaf(leaf)
             if event.get("subject") != key or not (key in refs or key.startswith("operator:")):
-                self.wrong.append(f"the entry {said['index']} is of {key}, who has no place here")
-            if event["type"] == "ContactLinked" and event["account"] not in refs:
-                self.wrong.append(f"what is on record of the account {event['account']} is not here")
-            self.leaves.add(leaf)
-            self.entries.append(entry)
+                self.wrong.append(f"the entry {said['index']!r} is of {key!r}, who has no place here")
+            if event.get("type") == "ContactLinked" and event.get("account") not in refs:
+                self.wrong.append(f"what is on record of the account {event.get('account')!r} is not here")
+            self.entries[head.origin, said["index"]] = at, event
+            if self.events.setdefault(event.get("event_id", leaf), event) != event:
+                self.wrong.append(f"two events have the id {event['event_id']!r}")
 
     def _shown(self) -> None:
         """Who is shown as the person behind a reference is; words are those that the event committed to."""
         for said in self.document["subjects"]:
-            named = bytes.fromhex(said.get("k", "")) + f"{said.get('kind')}:{said.get('id')}".encode()
-            if said.get("k") and hashlib.sha256(named).digest()[:16].hex() != said["ref"]:
-                self.wrong.append(f"{said['ref']} is not the reference of {said['kind']}:{said['id']}")
-        events = {event.get("event_id"): event for _, _, event in self.entries}
+            k, named = bytes.fromhex(said.get("k", "")), f"{said.get('kind')}:{said.get('id')}"
+            proven = len(k) == 32 and hashlib.sha256(k + named.encode()).hexdigest()[:32] == said["ref"]
+            if not re.fullmatch("[0-9a-f]{32}", said["ref"]) or ("k" in said and not proven):
+                self.wrong.append(f"{said['ref']!r} is no reference, or not that of {named!r}")
         for said in self.document["evidence"]:
-            committed = (events.get(said["event_id"], {}).get("evidence") or {}).get("commitment")
-            salt = bytes.fromhex(said["salt"])  # 16 bytes, or letters could move from the words into it
+            committed = (self.events.get(said["event_id"], {}).get("evidence") or {}).get("commitment")
+            salt = bytes.fromhex(said["salt"])  # 16 bytes, or letters could move from the words into it; so with `k`
             if len(salt) != 16 or hashlib.sha256(salt + said["text"].encode()).hexdigest() != committed:
-                self.wrong.append(f"the words of {said['event_id']} are not those that were recorded with it")
+                self.wrong.append(f"the words of {said['event_id']!r} are not those that were recorded with it")
 
     def told(self) -> Iterator[str]:
         """The bundle in words."""
-        yield f"checkpoint of {self.checkpoint.size} heads, {self.name}"
+        yield f"checkpoint of {self.checkpoint.size} heads, {self.name!r}"
         for said in self.document["subjects"]:
-            who = f"{said['kind']}:{said['id']}" if said.get("k") else "not shown: erased, or never known"
-            yield f"{said['ref']} is {who}"
+            who = repr(f"{said['kind']}:{said['id']}") if "k" in said else "not shown: erased, or never known"
+            yield f"{said['ref']!r} is {who}"
         words = {said["event_id"]: said["text"] for said in self.document["evidence"]}
-        for at, _key, event in sorted(self.entries, key=lambda entry: entry[0]):
-            yield f"{datetime.fromtimestamp(at / 1000, UTC).isoformat()}  {event['type']} {json.dumps(event)}"
+        for _, (at, event) in sorted(self.entries.items(), key=lambda one: (one[1][0], one[0])):
+            yield f"{datetime.fromtimestamp(at / 1000, UTC).isoformat()}  {event.get('type')!r} {json.dumps(event)}"
             if event.get("evidence"):
                 yield f"    in these words: {words.get(event.get('event_id'), 'not shown: erased, or withheld')!r}"
 
@@ -200,65 +199,64 @@ class Bundle:
 class Comparison:
     """An export of the log, read line by line: whether it is the log that was signed, and what of it is missing."""
 
-    def __init__(self, bundle: Bundle, kept: Iterable[Head]) -> None:
+    def __init__(self, bundle: Bundle, kept: list[Head]) -> None:
         self.bundle = bundle
         self.refs = {said["ref"] for said in bundle.document["subjects"]}
         self.heads = Tree()
-        self.newest: dict[str, Head] = {}
-        self.covered: dict[str, int] = {}
-        self.trees: dict[str, Tree] = {}
-        self.roots: dict[int, set[bytes]] = {}
+        self.partitions: dict[str, Tree] = {}
         for head in (bundle.checkpoint, *kept):
-            self.roots.setdefault(head.size, set()).add(head.root)
+            self.heads.expect(head)
 
     def read(self, log: Path) -> None:
         """Reads all of it: a line with the checkpoint that it reaches to, then the heads, then the leaves."""
         with log.open("rb") as file:
-            signed = opened(json.loads(file.readline())["checkpoint"], self.bundle.name, self.bundle.key)
+            self.heads.expect(opened(json.loads(file.readline())["checkpoint"], self.bundle.name, self.bundle.key))
             for said in map(json.loads, file):
                 if "text" in said:
                     self.head(said["text"])
                 else:
                     self.leaf(said["origin"], b64decode(said["leaf"]))
-        self.end(signed)
+        self.end()
 
     def head(self, text: str) -> None:
         """The next head; all of them come before the first leaf, so that what the bundle covers is known by then."""
-        if self.trees:
+        if any(tree.size for tree in self.partitions.values()):
             raise FalseError("the log has a head after its first leaf")
-        head = self.newest[head_of(text).origin] = head_of(text)
-        self.heads.add(leaf_hash(text.encode()))
+        head = head_of(text)
+        ledger, era, _partition = head.origin.rsplit("/", 2)
+        if ledger != self.bundle.name:
+            raise FalseError(f"a head is of {head.origin!r}, no partition of {self.bundle.name!r}")
+        tree = self.partitions.setdefault(head.origin, Tree(int(era)))
+        tree.expect(head)
+        self.grow(self.bundle.name, self.heads, text.encode())
         if self.heads.size <= self.bundle.checkpoint.size:
-            self.covered[head.origin] = max(head.size, self.covered.get(head.origin, 0))
-        if self.roots.pop(self.heads.size, {self.heads.root()}) != {self.heads.root()}:
-            self.bundle.wrong.append(f"the first {self.heads.size} heads of the log are not what was signed of them")
+            tree.covered = max(head.size, tree.covered)
 
     def leaf(self, origin: str, leaf: bytes) -> None:
         """The next leaf of a partition."""
-        tree = self.trees.setdefault(origin, Tree())
+        tree = self.partitions.get(origin, Tree())
         key = leaf[10 : 10 + int.from_bytes(leaf[8:10], "big")].decode("utf-8", "replace")
-        if key in self.refs and tree.size < self.covered.get(origin, 0) and leaf not in self.bundle.leaves:
-            self.bundle.wrong.append(f"an event was left out: leaf {tree.size} of {origin}")
-        tree.add(leaf_hash(leaf))
+        if key in self.refs and tree.size < tree.covered and (origin, tree.size) not in self.bundle.entries:
+            self.bundle.wrong.append(f"an event was left out: leaf {tree.size} of {origin!r}")
+        self.grow(origin, tree, leaf)
 
-    def end(self, signed: Head) -> None:
-        """Whether all of it was there: every partition since the last move, as the newest heads say."""
-        wrong = [f"the log is older than a checkpoint of {size} heads" for size in self.roots]
-        if (self.heads.size, self.heads.root()) != (signed.size, signed.root):
-            wrong.append("the heads in the log are not those that its checkpoint was signed of")
-        era = max(map(era_of, self.newest), default=0)
-        for origin, head in self.newest.items():
-            tree = self.trees.get(origin, Tree())
-            if era_of(origin) == era and (tree.size, tree.root()) != (head.size, head.root):
-                wrong.append(f"the leaves of {origin} are not what was signed")
-        if era > max(map(era_of, self.covered), default=0):
-            wrong.append("the log was moved since: take an export from before, or ask for a new bundle")
-        self.bundle.wrong += wrong
+    def grow(self, origin: str, tree: Tree, leaf: bytes) -> None:
+        """Adds a leaf to a tree; there is none after the last that was signed."""
+        if not tree.signed:
+            raise FalseError(f"leaf {tree.size} of {origin!r} is in nothing that was signed")
+        if not tree.add(leaf):
+            self.bundle.wrong.append(f"the first {tree.size} leaves of {origin!r} are not what was signed of them")
 
-
-def era_of(origin: str) -> int:
-    """How often the ledger had been moved: origins of partitions are NAME/LEDGER/ERA/PARTITION."""
-    return int(origin.split("/")[-2])
+    def end(self) -> None:
+        """Whether all of it was there. From before a move it is not: no export says where its leaves stood then."""
+        era = max((tree.era for tree in self.partitions.values()), default=0)
+        for origin, tree in ((self.bundle.name, self.heads), *self.partitions.items()):
+            if tree.signed and tree.era < era and tree is not self.heads:
+                self.bundle.unchecked.append(f"{max(tree.signed)} leaves of {origin!r}, signed before a move")
+            elif tree.signed:
+                self.bundle.wrong.append(f"the log has {tree.size} of {max(tree.signed)} signed leaves of {origin!r}")
+        if era > max((tree.era for tree in self.partitions.values() if tree.covered), default=0):
+            self.bundle.wrong.append("the log was moved since: take an export from before, or ask for a new bundle")
 
 
 def checked(path: Path, vkey: str | None, log: Path | None, kept: list[Path]) -> Bundle:
@@ -285,13 +283,15 @@ def main(arguments: list[str] | None = None) -> int:
     except FalseError as error:
         print(f"FALSE  {error}")
         return 1
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError) as error:
         print(f"{asked.bundle} cannot be read as a bundle: {error!r}", file=sys.stderr)
         return 2
-    print(*bundle.told(), *(f"FALSE  {line}" for line in bundle.wrong), sep="\n")
-    print("" if asked.key else f"The key is the bundle's own; is it the operator's? {bundle.document['key']}")
+    said = [f"NOT CHECKED  {line}" for line in bundle.unchecked] + [f"FALSE  {line}" for line in bundle.wrong]
+    print(*bundle.told(), *said, sep="\n")
+    print("" if asked.key else f"The key is the bundle's own; is it the operator's? {bundle.document['key']!r}")
     print("" if asked.log else "Whether something was left out is not checked: that takes the log (--log).")
-    print("FALSE" if bundle.wrong else f"All of it holds: {len(bundle.entries)} events.")
+    holds = "What could be checked holds" if bundle.unchecked else "All of it holds"
+    print("FALSE" if bundle.wrong else f"{holds}: {len(bundle.entries)} events.")
     return 1 if bundle.wrong else 0
 
 

@@ -86,6 +86,9 @@ def test_checkpoints_from_before_two_moves_are_checked_in_the_log_of_now(
         export(checkpoints, tmp_path / "log")
     found = verify_bundle.checked(tmp_path / "bundle", str(checkpoints.verifier), tmp_path / "log", [tmp_path / "kept"])
     assert found.wrong == []
+    earlier = {head.origin for _at, era, _partition, head in checkpoints.heads.all if era < 2}
+    assert len(earlier) > 1
+    assert {line.split()[3].strip("',") for line in found.unchecked} == earlier  # `verify` has checked those, above
 
 
 @pytest.mark.parametrize("forge", ["edit", "drop", "swap"])
