@@ -22,7 +22,7 @@ LARGE: Final = 20_000
 """Events a turn: bounds memory, and what a crash folds again."""
 WORTH_IT: Final = 100_000
 """So many events are loaded beside and put in place at once, where there are no rows yet."""
-MADE_WITH: Final = "rows 2"
+MADE_WITH: Final = "rows 3"
 """Goes up whenever rows are made otherwise: what another program began is not gone on with."""
 ROWS: Final = "rows of all subjects"
 CLOSE: Final = 5_000
