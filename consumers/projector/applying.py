@@ -28,7 +28,7 @@ from schemas.events import OPERATOR_POLICY, OPERATOR_SENDERS
 
 AT_ONCE: Final = 5_000
 """For how many subjects rows are made between two writes; bounds memory where an account has very many members."""
-MADE_WITH: Final = "rows 2"
+MADE_WITH: Final = "rows 3"
 """Goes up whenever rows are made otherwise: what another program made, or began, is made anew."""
 RULES: Final = "rules"
 """The mark of the rules by which the rows were made: this program's, and the policy's."""

@@ -11,6 +11,7 @@ from typing import Final
 from ledger.decisions import Decisions, Stored, UnreadableDecisionError
 from ledger.record import system_clock
 from projections.read_models import ReadModels
+from projections.rows.flat import clean
 from schemas.distributed import LoggedDecision
 
 TABLE: Final = "decisions"
@@ -65,4 +66,4 @@ def _each_once(log: Iterable[Stored]) -> Iterator[tuple[int, LoggedDecision]]:
 
 def _key(at: int, made: LoggedDecision) -> Key:
     answer = "allowed" if made.allowed else "would_deny" if made.shadow else "denied"
-    return at // HOUR_MS * HOUR_MS, made.gateway, made.channel, made.purpose, answer, made.reason
+    return at // HOUR_MS * HOUR_MS, made.gateway, clean(made.channel), clean(made.purpose), answer, made.reason

@@ -9,6 +9,7 @@ from ledger.log import Recorded
 from projections.statement import Fields
 from schemas.encoding import newest
 from schemas.envelope import Capture, EventId, Evidence
+from schemas.policy import Code
 from schemas.scope import EVERYTHING
 from schemas.times import Millis
 
@@ -27,6 +28,7 @@ class Around(TypedDict):
     jurisdiction: NotRequired[str]
     causation_id: NotRequired[EventId]
     flags: NotRequired[list[str]]
+    reason: NotRequired[Code]
 
 
 _AROUND = TypeAdapter(Around).validator
@@ -58,10 +60,16 @@ def event_row(recorded: Recorded, event: Fields) -> Row:
         *_paths(event, scope),
         event.get("basis"), event.get("valid_until"), event.get("account"),
         event.get("corrects") or event.get("follow_up"),
-        event.get("reason") or event.get("resolution"),
+        _reason(event, around),
         _cleaned(event.get("sender")),
         around.get("causation_id"), clean(",".join(around.get("flags", ()))),
     )  # fmt: skip
+
+
+def _reason(event: Fields, around: Around) -> str | None:
+    """Of a correction too, whose reason changes nothing and so is in no state."""
+    said: str | None = event.get("reason") or event.get("resolution")
+    return around.get("reason") if event["type"] == "StatementCorrected" else said
 
 
 def _paths(event: Fields, scope: Fields | None) -> tuple[str | None, str | None, str | None]:

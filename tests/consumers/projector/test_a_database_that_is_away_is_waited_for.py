@@ -10,7 +10,6 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from consumers.projector import following
 from consumers.projector.following import Projector
 from ledger.errors import NoRoomError, UnavailableError
 from projections.adapters.read_model_engine import database_url
@@ -19,6 +18,7 @@ from projections.adapters.sql_read_models import SqlReadModels
 from projections.read_models import NoRightsError, OtherVersionError
 from stack.processes import wait_until
 from tests.consumers.projector.rows import expected, stored
+from tests.consumers.projector.turns import turns_of
 from tests.databases import new_database, stoppable_server
 from tests.histories import START, history
 from tests.projections.logged import entry, logged
@@ -32,7 +32,7 @@ PATIENCE_S = 60.0
 def test_a_server_that_stops_and_comes_back_is_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "BATCH", 9)
+    turns_of(9, monkeypatch)
     caplog.set_level(logging.WARNING)
     facts = history(Random(2), events=90, partitions=3).facts
     log, asked = logged(facts[:30], 3), Event()

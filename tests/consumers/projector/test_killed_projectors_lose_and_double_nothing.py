@@ -9,7 +9,7 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 
-from consumers.projector import following, loading
+from consumers.projector import loading
 from consumers.projector.following import Projector
 from consumers.projector.loading import load
 from ledger.adapters.memory_log import MemoryLog
@@ -17,6 +17,7 @@ from projections.adapters.read_model_engine import engine_of
 from projections.adapters.read_model_versions import upgrade
 from projections.adapters.sql_read_models import SqlReadModels
 from tests.consumers.projector.rows import expected, stored
+from tests.consumers.projector.turns import turns_of
 from tests.forked import ending_here
 from tests.histories import START, history
 from tests.projections.logged import entry, logged
@@ -53,7 +54,7 @@ def killed(work: Work, log: MemoryLog, url: str, turns: int, pause_s: float) -> 
 
 
 def test_after_many_kills_every_row_is_that_of_one_fold(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "BATCH", 9)
+    turns_of(9, monkeypatch)
     monkeypatch.setattr(loading, "LARGE", 9)
     rng = Random(11)
     facts = history(rng, events=900, partitions=3).facts
