@@ -258,12 +258,13 @@ class Running:
             self._teller.run()
 
     def _told(self, told: Told) -> None:
-        self._lease.told(told.sent_at, told.lease_s)
-        self.replica.lease_until = self._lease.until
         off = told.told_at - _now()
         if abs(off) > UNCERTAIN_MS and abs(self.clock_off_ms) <= UNCERTAIN_MS:
             self.report(f"this machine's clock is {off / 1000:+.0f} s off the broker's; the broker's is gone by")
+        # Before the lease: nothing that needs consent may be allowed while it is not known what time it is.
         self.clock_off_ms = off if abs(off) > UNCERTAIN_MS else 0
+        self._lease.told(told.sent_at, told.lease_s)
+        self.replica.lease_until = self._lease.until
 
     def _save(self) -> None:
         due = self._clock() + self._save_every_s

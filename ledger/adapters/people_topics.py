@@ -11,8 +11,12 @@
 
 All that is about one reference is in its partition, so that an erasure and what comes after it have one order. The mark
 of an erasure is never a tombstone: those go in the end, and a mirror that was away must still learn of it.
+
+What cannot be read is named in the log and passed over: an opt-out is recorded only after its identity was kept, and
+nobody could be kept any more behind one damaged record. What it stood for is kept again with the next statement.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -23,7 +27,7 @@ from ledger.adapters.kafka_writer import Record
 from ledger.adapters.people_mirror import Look
 from ledger.adapters.sealing import Sealing
 from ledger.broker import Broker
-from ledger.errors import NotALedgerError, WrongSecretError
+from ledger.errors import WrongSecretError
 from ledger.people import Identity, Words
 from ledger.stamp import new_id
 from schemas.topics import partition_of
@@ -32,6 +36,9 @@ ERASED, LOOK, CHECK, BEAT = "~erased/", "~look/", "~check", "~beat"
 OURS = "~"
 """Keys that begin so are about no reference; those that a reader does not know it passes over."""
 IS_ERASED, IS_RENEWED = b"erased", b"renewed"
+END_OF_TIME = 1 << 62
+"""Later than any time, in milliseconds, and no larger than what a mirror can store."""
+log = logging.getLogger("prefledger.ledger")
 
 
 class Gone(NamedTuple):
@@ -99,14 +106,13 @@ class PeopleTopics:
         return Record(topic, partition_of(place, self._partitions), key.encode(), value)
 
     def read(self, topic: str, raw: Raw) -> Said | None:
-        """What a record says; None for one that says nothing about people.
-
-        Raises WrongSecretError, and NotALedgerError for a damaged one.
-        """
+        """What a record says; None for one that says nothing about people, or is damaged. Raises WrongSecretError."""
         try:
             return self._read_words(raw) if topic == self.evidence_topic else self._read_identity(raw)
         except (ValueError, KeyError, TypeError) as error:
-            raise NotALedgerError(f"the record at offset {raw.offset} of {topic} is damaged ({error})") from error
+            said = "the record at offset %d of %s, under %r, is damaged (%s) and passed over"
+            log.error(said, raw.offset, topic, raw.key, error)
+            return None
 
     def _read_words(self, raw: Raw) -> Words | Gone | None:
         if raw.key.startswith(OURS):
@@ -125,7 +131,17 @@ class PeopleTopics:
         if raw.key.startswith(ERASED):
             return Mark(raw.key.removeprefix(ERASED), raw.value != IS_RENEWED)
         if raw.key.startswith(LOOK):
-            return Look(**orjson.loads(raw.value))
+            return _look(raw.value)
         if raw.key.startswith(OURS):
             return None
         return self._sealing.identity(raw.key, raw.value) if raw.value else Gone(raw.key)
+
+
+def _look(value: bytes) -> Look:
+    """Raises ValueError, TypeError."""
+    look = Look(**orjson.loads(value))
+    if not (
+        isinstance(look.at, int) and 0 <= look.at < END_OF_TIME and all(isinstance(each, str) for each in look[1:])
+    ):
+        raise ValueError("it says of nobody who looked")
+    return look

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from consumers.adapters.kafka_receipts import CLOCK_KEY
 from consumers.bootstrap.gateway import ports
 from consumers.gateway import Gateway
 from ledger.adapters.kafka_client import consumer, library
@@ -30,7 +31,7 @@ def codes(gateway: Gateway, contact: str = NUMBER) -> str:
 
 
 def receipts(broker: Broker) -> list[Receipt]:
-    """All that was told."""
+    """All that was told, without what those who confirm ask of the broker's clock."""
     return _all(broker, broker.topics.receipts, Receipt.model_validate_json)
 
 
@@ -46,6 +47,6 @@ def _all(broker: Broker, topic: str, read: Callable[[bytes], Any]) -> list[Any]:
     reader.seek_to_beginning(place)
     end, found = reader.end_offsets([place])[place], []
     while reader.position(place) < end:
-        found += [read(record.value) for record in reader.poll(200).get(place, ())]
+        found += [read(record.value) for record in reader.poll(200).get(place, ()) if record.key != CLOCK_KEY]
     reader.close()
     return found

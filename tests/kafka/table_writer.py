@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -50,6 +51,8 @@ class TableWriter:
         self._worker = producer(broker, transactional_id=f"{broker.topics.prefix}-worker")
         self._worker.init_transactions()
         self._number = self._recorded_at = 0
+        self.written: Counter[Table] = Counter()
+        """How many records of each table were committed."""
         self._folding = threading.Lock()
         opening = {"ledger_id": LEDGER_ID, "secret_fingerprint": secret_fingerprint, "partitions": partitions}
         self.says("LedgerOpened", "operator", OPERATOR_LEDGER, **opening)
@@ -161,6 +164,7 @@ class TableWriter:
         for table in TABLES:
             self._send(table, partition, watermark_key(partition), mark)
         self._worker.commit_transaction()
+        self.written.update([*(TABLE_OF[part.kind] for part in changed.values()), *TABLES])
 
     def take_back(self, partition: int, changed: Mapping[str, Part]) -> None:
         """A transaction that a worker did not finish: nobody may see that it forgets the subjects that change."""
@@ -178,6 +182,7 @@ class TableWriter:
             self._worker.begin_transaction()
             self._send(table, partition, key, value)
             self._worker.commit_transaction()
+            self.written[table] += 1
 
     def _send(self, table: Table, partition: int, key: str, value: bytes | None) -> None:
         topic = self.broker.topics.table(table)

@@ -22,12 +22,14 @@ from ledger.log import Log
 from schemas.distributed import LoggedDecision
 from schemas.encoding import decode
 from schemas.errors import ScopeError
+from schemas.topics import TABLES, Table
 from stack.processes import wait_until
 from tests.consumers.asking import REFERENCES
 from tests.consumers.facts_log import FactsLog
 from tests.histories import History, history, interesting_times, questions
 from tests.kafka.gateways import gateway
 from tests.kafka.table_writer import AT_ONCE, TableWriter
+from tests.kafka.workers import told as told_by
 from tests.reference_model import Fact, Message, answer
 
 pytestmark = pytest.mark.kafka
@@ -144,9 +146,24 @@ def test_whatever_happens_every_answer_is_the_models_at_its_watermark(
                     if rng.random() < 0.3 or each == start + 25:
                         must_apply(asked, past)
                 asking.must_go_on(30)
+        must_be_compacted(ledger)
+        # Another one has nothing but what compaction has left.
+        with ledger.working(batch=3), gateway(broker, tmp_path, "sms-2") as asked, asking.of(asked):
+            asked.wait_until_current(LONG)
+            asking.must_go_on(30)
         facts = facts_of(ledger)
     assert must_agree(facts, asking.answers) > 100
     must_replay(facts, asking.answers)
+
+
+def must_be_compacted(ledger: TableWriter) -> None:
+    """The broker has removed some of what was committed to each table: else nothing here was about compaction."""
+
+    def is_compacted(table: Table) -> bool:
+        written = ledger.written[table]
+        return sum(map(len, told_by(ledger.broker, ledger.broker.topics.table(table)).values())) < written
+
+    wait_until(lambda: all(map(is_compacted, TABLES)), 2 * LONG, "the tables are compacted", every=1)
 
 
 def must_apply(asked: Gateway, past: dict[int, int]) -> None:

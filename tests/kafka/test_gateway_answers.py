@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.gateway import running
+from consumers.gateway import registering, running
 from consumers.gateway.answers import valid_for_s
 from consumers.scrub import Wanted
 from ledger.adapters.kafka_client import admin
@@ -19,6 +19,7 @@ from tests.kafka.table_writer import SHORT, TableWriter
 pytestmark = pytest.mark.kafka
 LONG = 60.0
 OTHER = "+33612345678"
+HOUR_MS = 3_600_000
 
 
 def test_an_opt_out_is_in_force_and_told_soon_after_it_was_folded(broker: Broker, tmp_path: Path) -> None:
@@ -146,18 +147,29 @@ def test_an_hour_without_traffic_by_an_injected_clock(broker: Broker, tmp_path: 
         assert as_of > time.monotonic() + 3_000
 
 
-def test_a_clock_an_hour_behind_does_not_pass_over_an_opt_out(
-    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hours", [-1, 1], ids=["behind", "ahead"])
+def test_a_clock_an_hour_off_does_not_pass_over_an_opt_out(
+    hours: int, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Behind:
-        time_ns = staticmethod(lambda: time.time_ns() - 3_600 * 10**9)
+    """To one that is behind, an opt-out of just now is not made yet; to one that is ahead, one until soon is over."""
+
+    class Off:
+        time_ns = staticmethod(lambda: time.time_ns() + hours * HOUR_MS * 10**6)
         monotonic = staticmethod(time.monotonic)
 
-    monkeypatch.setattr(running, "time", Behind)
-    with TableWriter(broker) as ledger, ledger.working(), gateway(broker, tmp_path) as asked:
-        asked.wait_until_current(LONG)
-        ledger.says("PreferenceGranted", "number", NUMBER)
-        wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
-        ledger.says("PreferenceRevoked", "number", NUMBER)
-        wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "the opt-out counts")
-        wait_until(lambda: abs(asked.running.clock_off_ms - 3_600_000) < 60_000, LONG, "the broker's clock is gone by")
+    for module in (running, registering):
+        monkeypatch.setattr(module, "time", Off)
+    soon = time.time_ns() // 10**6 + HOUR_MS // 2
+    with TableWriter(broker) as ledger, ledger.working():
+        ledger.says("PreferenceGranted", "number", OTHER)
+        ledger.says("PreferenceRevoked", "number", OTHER, valid_until=soon)
+        with gateway(broker, tmp_path) as asked:
+            while (said := offers(asked, OTHER)) != "revoked_by_number":
+                assert said == "stale"  # until it has heard from the broker what time it is
+            ledger.says("PreferenceGranted", "number", NUMBER, valid_until=soon)
+            wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
+            ledger.says("PreferenceRevoked", "number", NUMBER)
+            wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "the opt-out counts")
+            assert abs(asked.running.clock_off_ms + hours * HOUR_MS) < 60_000, "the broker's clock is gone by"
+            answered = asked.decide(NUMBER, channel="sms", purpose="marketing.offers")
+            assert abs(answered.at - time.time_ns() // 10**6) < 60_000

@@ -5,8 +5,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+
+import pytest
 
 from ledger.broker import Broker
 from stack.kafka import Kafka
@@ -96,13 +99,17 @@ def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path:
     must_be_exact(broker)
 
 
-def test_a_broker_that_is_killed_and_comes_back(own_kafka: Kafka, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [Kafka.kill, Kafka.stop], ids=["killed", "stopped"])
+def test_a_broker_that_is_killed_or_stopped_and_comes_back(
+    end: Callable[[Kafka], None], own_kafka: Kafka, tmp_path: Path
+) -> None:
+    """One that is stopped tells its clients so while it goes: another way for a worker to lose it than silence."""
     broker = Broker((own_kafka.address,))
     make_topics(broker)
     append(broker, simple_entries(4, 4_000, 400))
     with Worker(broker, tmp_path) as worker:
         worker.wait_until_ready()
-        own_kafka.kill()
+        end(own_kafka)
         time.sleep(3)
         own_kafka.start()
         append(broker, simple_entries(5, 2_000, 400))
