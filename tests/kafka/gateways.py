@@ -1,8 +1,12 @@
-"""Gateways in this process upon real topics that a test fills (`written_tables.py`)."""
+"""Gateways in this process, and in processes of their own, upon real topics that a test fills."""
 
+import http.client
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from consumers.adapters.kafka_receipts import CLOCK_KEY
 from consumers.bootstrap.gateway import ports
@@ -10,9 +14,11 @@ from consumers.gateway import Gateway
 from ledger.adapters.kafka_client import consumer, library
 from ledger.broker import Broker
 from schemas.distributed import LoggedDecision, Receipt
+from stack.processes import LOOPBACK, Process, free_port
 from tests.consumers.asking import REFERENCES
 
 NUMBER = "+14165550123"
+LONG = 60.0
 
 
 def gateway(broker: Broker, folder: Path, name: str = "sms-1", log_decisions: bool = False, **said: Any) -> Gateway:  # noqa: ANN401
@@ -50,3 +56,49 @@ def _all(broker: Broker, topic: str, read: Callable[[bytes], Any]) -> list[Any]:
         found += [read(record.value) for record in reader.poll(200).get(place, ()) if record.key != CLOCK_KEY]
     reader.close()
     return found
+
+
+class Said(NamedTuple):
+    """What a gateway process answers over HTTP."""
+
+    status: int
+    type: str | None
+    document: Any
+
+
+def post(port: int, path: str, body: bytes) -> Said:
+    """A request to a gateway process. Raises OSError where nobody answers."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request("POST", path, body)
+        answer = connection.getresponse()
+        return Said(answer.status, answer.headers["Content-Type"], orjson.loads(answer.read()))
+    finally:
+        connection.close()
+
+
+def reason(port: int, purpose: str = "marketing.offers") -> str | None:
+    """What a gateway process answers; None where nobody does."""
+    question = {"contact": NUMBER, "channel": "sms", "purpose": purpose}
+    try:
+        return str(post(port, "/v1/decisions", orjson.dumps(question)).document["reason"])
+    except OSError:
+        return None
+
+
+class Ran:
+    """A gateway process."""
+
+    def __init__(self, broker: Broker, folder: Path, secret: bytes = bytes(range(32))) -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "secret").write_text(secret.hex())
+        self.folder, self.port = folder, free_port()
+        command = [sys.executable, "-m", "consumers.cli.main", "gateway", "run", "sms-1", "--port", str(self.port)]
+        environment = {
+            "PREFLEDGER_HOME": str(folder), "PREFLEDGER_LEDGER_URL": f"kafka://{broker.name}",
+            "PREFLEDGER_TOPICS_PREFIX": broker.topics.prefix,
+        }  # fmt: skip
+        self.process = Process("gateway", command, folder / f"{self.port}.log", environment)
+
+    def says(self, wanted: str, purpose: str = "marketing.offers") -> None:
+        self.process.wait_until(lambda: reason(self.port, purpose) == wanted, LONG, f"it says {wanted}")

@@ -41,9 +41,10 @@ class TableWriter:
     """Events go to the ledger as people say them; `fold` brings the tables up to it, `working` does so all the time."""
 
     def __init__(
-        self, broker: Broker, partitions: int = 2, policy: Policy = POLICY, settings: Mapping[str, str] | None = None,
-        secret_fingerprint: str = REFERENCES.fingerprint,
+        self, broker: Broker, partitions: int = 2, policy: Policy | None = POLICY,
+        settings: Mapping[str, str] | None = None, secret_fingerprint: str = REFERENCES.fingerprint,
     ) -> None:  # fmt: skip
+        """With no `policy` the ledger is empty, for a test that fills all of it."""
         self.broker, self.partitions = broker, partitions
         self.view = MemoryView()
         self._make_topics({**COMPACTED, **settings} if settings else {})
@@ -54,9 +55,10 @@ class TableWriter:
         self.written: Counter[Table] = Counter()
         """How many records of each table were committed."""
         self._folding = threading.Lock()
-        opening = {"ledger_id": LEDGER_ID, "secret_fingerprint": secret_fingerprint, "partitions": partitions}
-        self.says("LedgerOpened", "operator", OPERATOR_LEDGER, **opening)
-        self.says("PolicyPublished", "operator", OPERATOR_POLICY, policy=policy)
+        self.opening = {"ledger_id": LEDGER_ID, "secret_fingerprint": secret_fingerprint, "partitions": partitions}
+        if policy is not None:
+            self.says("LedgerOpened", "operator", OPERATOR_LEDGER, **self.opening)
+            self.says("PolicyPublished", "operator", OPERATOR_POLICY, policy=policy)
         self.fold()
 
     def _make_topics(self, table: Mapping[str, str]) -> None:

@@ -134,13 +134,21 @@ def test_a_gateway_that_cannot_tell_what_it_applied_may_not_go_on(broker: Broker
 def test_an_hour_without_traffic_by_an_injected_clock(broker: Broker, tmp_path: Path) -> None:
     """Watermarks go on, so a clock that leaps makes the copy stale and the next answer of the broker fresh again."""
     leap = [0.0]
+
+    def offers_an_hour_later() -> str:
+        leap[0] += 3_600.0
+        return offers(asked)
+
     with (
         TableWriter(broker) as ledger,
         ledger.working(),
         gateway(broker, tmp_path, clock=lambda: time.monotonic() + leap[0]) as asked,
     ):
         asked.wait_until_current(LONG)
-        leap[0] = 3_600.0
+        assert offers(asked) == "no_consent"
+        # Again, if the broker's next answer came in between the leap and the question.
+        wait_until(lambda: offers_an_hour_later() == "stale", LONG, "nobody has told it anything for an hour")
+        assert codes(asked) == "never_needs_consent"
         wait_until(lambda: offers(asked) == "no_consent", LONG, "the broker has answered since the leap")
         as_of = asked.running.replica.current_as_of
         assert as_of is not None

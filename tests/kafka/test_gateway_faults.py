@@ -1,9 +1,7 @@
 """What goes wrong with a gateway: it says no to what it cannot know, and comes back by itself."""
 
-import http.client
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,47 +16,14 @@ from ledger.errors import WrongSecretError
 from schemas.events import OPERATOR_TRAFFIC
 from schemas.topics import Topics, partition_of
 from stack.kafka import Kafka
-from stack.processes import LOOPBACK, Process, free_port, wait_until
+from stack.processes import Process, wait_until
 from tests.consumers.asking import REFERENCES
-from tests.kafka.gateways import NUMBER, codes, gateway, offers
+from tests.kafka.gateways import NUMBER, Ran, codes, gateway, offers, reason
 from tests.kafka.table_writer import SHORT, TableWriter
 
 pytestmark = pytest.mark.kafka
 LONG = 60.0
 OTHER = "+33612345678"
-
-
-def reason(port: int, purpose: str = "marketing.offers") -> str | None:
-    """What a gateway process answers; None where nobody does."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
-    try:
-        connection.request(
-            "POST", "/v1/decisions", orjson.dumps({"contact": NUMBER, "channel": "sms", "purpose": purpose})
-        )
-        said: dict[str, str] = orjson.loads(connection.getresponse().read())
-        return said["reason"]
-    except OSError:
-        return None
-    finally:
-        connection.close()
-
-
-class Ran:
-    """A gateway process."""
-
-    def __init__(self, broker: Broker, folder: Path, secret: bytes = bytes(range(32))) -> None:
-        folder.mkdir(exist_ok=True)
-        (folder / "secret").write_text(secret.hex())
-        self.folder, self.port = folder, free_port()
-        command = [sys.executable, "-m", "consumers.cli.main", "gateway", "run", "sms-1", "--port", str(self.port)]
-        environment = {
-            "PREFLEDGER_HOME": str(folder), "PREFLEDGER_LEDGER_URL": f"kafka://{broker.name}",
-            "PREFLEDGER_TOPICS_PREFIX": broker.topics.prefix,
-        }  # fmt: skip
-        self.process = Process("gateway", command, folder / f"{self.port}.log", environment)
-
-    def says(self, wanted: str, purpose: str = "marketing.offers") -> None:
-        self.process.wait_until(lambda: reason(self.port, purpose) == wanted, LONG, f"it says {wanted}")
 
 
 def test_killed_at_any_moment_it_starts_from_its_snapshot_and_buries_its_dead(broker: Broker, tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Somebody has changed a setting of a topic: neither a worker nor a gateway starts on it, and both say which it is."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ledger.adapters.kafka_topics import KafkaTopics
+from ledger.broker import Broker
+from stack.processes import wait_until
+from tests.kafka.gateways import Ran
+from tests.kafka.workers import LONG, MARKS, Worker, append, make_topics, simple_entries, tables
+
+pytestmark = MARKS
+
+
+class Drift(NamedTuple):
+    """A setting that somebody gave a topic, and what a ledger needs there."""
+
+    topic: str
+    setting: str
+    found: str
+    needed: str
+
+
+DRIFTS = [
+    Drift("ledger", "message.timestamp.type", "CreateTime", "LogAppendTime"),
+    Drift("ledger", "cleanup.policy", "compact", "delete"),
+    Drift("ledger", "retention.ms", "604800000", "-1"),
+    Drift("by-account", "cleanup.policy", "delete", "compact"),
+    Drift("by-number", "min.compaction.lag.ms", "0", "120000"),
+]
+
+
+def drifted(broker: Broker, drift: Drift) -> str:
+    """Makes it so; the topic's name."""
+    name = f"{broker.topics.prefix}.{drift.topic}.v1"
+    with closing(KafkaTopics(broker)) as topics:
+        topics.set(name, {drift.setting: drift.found})
+        wait_until(lambda: topics.describe()[name].settings[drift.setting] == drift.found, LONG, "it is so")
+    return name
+
+
+@pytest.mark.parametrize("drift", DRIFTS, ids=lambda drift: f"{drift.topic}-{drift.setting}")
+def test_a_process_that_starts_refuses_a_topic_with_a_wrong_setting_and_names_it(
+    drift: Drift, broker: Broker, tmp_path: Path
+) -> None:
+    make_topics(broker)
+    append(broker, simple_entries(1, 10, 5))
+    name = drifted(broker, drift)
+    for process in (Worker(broker, tmp_path).process, Ran(broker, tmp_path / "home").process):
+        wait_until(lambda process=process: process.code is not None, LONG, "it ends")  # type: ignore[misc]
+        assert process.code == 2
+        wrong = f"the topic {name} has {drift.setting}={drift.found}, and a ledger needs {drift.needed}"
+        assert wrong in process.said()
+    found = tables(broker)
+    assert (found.parts, found.marks) == ({}, {})  # they looked before they wrote
+
+
+def test_a_worker_checks_at_every_start_and_not_only_at_its_first(broker: Broker, tmp_path: Path) -> None:
+    make_topics(broker)
+    with Worker(broker, tmp_path) as worker:
+        worker.wait_until_ready()
+    assert worker.process.code == 0
+    drifted(broker, DRIFTS[0])
+    again = Worker(broker, tmp_path)
+    wait_until(lambda: again.process.code is not None, LONG, "it ends")
+    assert again.process.code == 2
+    assert f"has {DRIFTS[0].setting}={DRIFTS[0].found}" in again.process.said()
