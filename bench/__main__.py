@@ -31,6 +31,7 @@ PARTS = {
     "propagation": "Propagation from the acknowledgement to every gateway",
 }
 
+
 def machine() -> str:
     """The processor, how many of them, the memory, and the versions that matter."""
     names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line]
