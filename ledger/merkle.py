@@ -144,10 +144,10 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
     """Whether the tree of size `new` begins with that of size `old` (RFC 9162, 2.1.4.2)."""
     if not 0 <= old <= new or not _are_hashes([old_root, new_root, *proof]):
         return False
+    if old == 0:
+        return not proof and old_root == EMPTY and (new > 0 or new_root == EMPTY)
     if old == new:
         return not proof and old_root == new_root
-    if old == 0:
-        return not proof and old_root == EMPTY
     return bool(proof) and _are_consistent(old, new, old_root, new_root, list(proof))
 
 

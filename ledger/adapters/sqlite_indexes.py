@@ -41,7 +41,7 @@ def misindexed(file: SqliteFile, end: int) -> Iterator[Misindexed]:
         if not rows:
             continue
         offsets = np.fromiter((offset for offset, _key in rows), np.int64, len(rows))
-        wanted = _marks([key for _offset, key in rows])
+        wanted = _marks([key or b"" for _offset, key in rows])  # a damaged page can hold none, whatever its table says
         yield from hidden.add(offsets[(marks[offsets] != wanted) | (times[offsets] != 1)].tolist())
         yield from unfound.add(offsets[~once[offsets]].tolist())
     yield from hidden.end()

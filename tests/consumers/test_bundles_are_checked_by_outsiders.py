@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consumers.bootstrap.proofs import signing_key
 from consumers.proofs import verify_bundle
+from consumers.settings import load
+from ledger.checkpoint import Head
 from ledger.leaves import leaf
 from ledger.log import Position, Recorded
+from ledger.merkle import leaf_hash, node_hash
+from ledger.notes import Signer
 from tests.consumers.commands import Commands
 
 SCRIPT = Path(verify_bundle.__file__)
@@ -210,13 +216,13 @@ def test_whatever_is_changed_in_a_bundle_is_false(handed: Commands, forge: Calla
 def test_a_bundle_signed_by_somebody_else_is_false(handed: Commands) -> None:
     document = bundle_of(handed)
     name = document["key"].split("+")[0]
-    other = "ledger.example/x+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
-    assert verdict(handed, None, "--key", other)[0] in (1, 2)
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from ledger.notes import Signer
-
-    assert verdict(handed, None, "--key", str(Signer(name, Ed25519PrivateKey.generate()).verifier))[0] == 1
+    none = f"{name}+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+    assert verdict(handed, None, "--key", none) == (1, [f"{none!r} is no Ed25519 verifier key"])
+    other = str(Signer("ledger.example/x", Ed25519PrivateKey.generate()).verifier)
+    assert verdict(handed, None, "--key", other) == (1, [f"it is a checkpoint of {name!r}, not of 'ledger.example/x'"])
+    foreign = str(Signer(name, Ed25519PrivateKey.generate()).verifier)
+    says = f"the checkpoint is not signed by {name!r} with the key that was given"
+    assert verdict(handed, None, "--key", foreign) == (1, [says])
 
 
 def test_an_event_that_was_left_out_is_found_in_the_log(handed: Commands) -> None:
@@ -303,14 +309,62 @@ def test_the_steps_of_the_page_check_an_event_without_our_code(handed: Commands,
     proof = handed.json("prove", event_id)
     [script] = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     (tmp_path / "check.py").write_text(script)
-    forged = b64decode(proof["leaf"]).replace(b"voice", b"email")
-    for leaf_of_it, good in ((proof["leaf"], True), (b64encode(forged).decode(), False)):
-        (tmp_path / "proof.json").write_text(json.dumps(proof | {"leaf": leaf_of_it}))
-        done = subprocess.run([sys.executable, "-I", "check.py"], cwd=tmp_path, capture_output=True, check=False)
-        assert (done.returncode == 0) is good, done
-    other = "prefledger/x+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
-    (tmp_path / "proof.json").write_text(json.dumps(proof | {"key": other}))
-    assert subprocess.run([sys.executable, "-I", "check.py"], cwd=tmp_path, capture_output=True, check=False).returncode
+
+    def refusal(**forged: str) -> str | None:
+        (tmp_path / "proof.json").write_text(json.dumps(proof | forged))
+        command = [sys.executable, "-I", "check.py"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.stderr.splitlines()[-1].removeprefix("AssertionError: ") if done.returncode else None
+
+    assert refusal() is None
+    changed_leaf = b64decode(proof["leaf"]).replace(b"voice", b"email")
+    assert refusal(leaf=b64encode(changed_leaf).decode()) == "the proof is false"
+    name = proof["key"].partition("+")[0]
+    assert "openssl" in str(refusal(key=f"{name}+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"))
+    for forge, says in (
+        (_first_head, "the proof is too long"),
+        (_past_the_end, "the proof is of another form"),
+        (_of_no_size, "the proof is of another form"),
+        (_glued, "the proof is of another form"),
+        (_of_another, "the checkpoint is of something else"),
+    ):
+        assert refusal(**forge(proof, signer_of(name))) == says, forge
+
+
+def signer_of(name: str) -> Signer:
+    """The operator's own."""
+    return Signer(name, signing_key(load().signing_key_file, is_new=False))
+
+
+def _resigned(proof: Document, signer: Signer, head: Head, path: str, index: int = 0) -> dict[str, str]:
+    """A proof whose second step leads to another checkpoint, which the operator has signed all the same."""
+    return {"head_proof": f"c2sp.org/tlog-proof@v1\nindex {index}\n{path}\n{head.signed(signer).decode()}"}
+
+
+def _first_head(proof: Document, signer: Signer) -> dict[str, str]:
+    """A log of one head needs no path, so that hashes in one would be read by nobody."""
+    head = Head(signer.verifier.name, 1, leaf_hash(proof["head"].encode()))
+    return _resigned(proof, signer, head, f"{b64encode(bytes(32)).decode()}\n")
+
+
+def _past_the_end(proof: Document, signer: Signer) -> dict[str, str]:
+    return _resigned(proof, signer, Head(signer.verifier.name, 1, leaf_hash(proof["head"].encode())), "", index=1)
+
+
+def _of_no_size(proof: Document, signer: Signer) -> dict[str, str]:
+    return _resigned(proof, signer, Head(signer.verifier.name, 0, leaf_hash(proof["head"].encode())), "")
+
+
+def _glued(proof: Document, signer: Signer) -> dict[str, str]:
+    """A hash of another length."""
+    root = node_hash(leaf_hash(proof["head"].encode()), bytes(64))
+    return _resigned(proof, signer, Head(signer.verifier.name, 2, root), f"{b64encode(bytes(64)).decode()}\n")
+
+
+def _of_another(proof: Document, signer: Signer) -> dict[str, str]:
+    """The key signs the checkpoints of partitions as well, whose leaves are no heads."""
+    head = Head(f"{signer.verifier.name}/0/0", 1, leaf_hash(proof["head"].encode()))
+    return _resigned(proof, signer, head, "")
 
 
 def test_the_script_is_small() -> None:

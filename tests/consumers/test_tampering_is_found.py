@@ -1,9 +1,10 @@
 """Whatever is done to a log, its tiles or its checkpoints, `verify` finds it and says where."""
 
 import random
+import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,18 @@ def test_an_index_that_hides_an_event_from_the_timeline_is_found(
     assert {one["code"] for one in found} == {"index"}
     assert all(hides in one["says"] for one in found)
     assert places(found, "index") == (places_of or ["(0, 0)"])
+
+
+def test_an_entry_without_a_subject_is_found_where_it_is(audited: Commands) -> None:
+    """The table forbids it, and a flipped bit does not ask the table."""
+    with closing(sqlite3.connect(audited.home / "ledger.db")) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'key TEXT NOT NULL', 'key TEXT') WHERE name = 'log'")
+        db.commit()
+    edited(audited, lambda db: db.execute("UPDATE log SET key = NULL WHERE offset = 200"))
+    found = verified(audited)
+    assert "(0, 200)" in places(found, "entry")
+    assert "(0, 200)" in places(found, "index")
 
 
 def test_an_event_that_was_dropped_leaves_a_gap(audited: Commands) -> None:
@@ -312,35 +325,56 @@ def test_any_byte_of_the_tiles_and_checkpoints_that_are_in_force_is_watched(audi
     assert not verified(audited)
 
 
-def test_a_byte_flipped_anywhere_in_the_pages_of_the_log_is_found(audited: Commands) -> None:
+def test_a_byte_flipped_anywhere_in_the_pages_of_the_log_is_found_where_it_is(audited: Commands) -> None:
     file, chance = audited.home / "ledger.db", random.Random(7)
     with closing(sqlite3.connect(file)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         size = db.execute("PRAGMA page_size").fetchone()[0]
         used = [(page, unused) for page, unused in db.execute(
             "SELECT pageno, unused FROM dbstat WHERE name = 'log'").fetchall()]  # fmt: skip
-    good = file.read_bytes()
+    good, rows = file.read_bytes(), rows_of(file)
+    assert rows
+    in_place = 0
     for _time in range(60):
         page, _unused = chance.choice(used)
         place = (page - 1) * size + chance.randrange(size)
         file.write_bytes(good[:place] + bytes([good[place] ^ (1 << chance.randrange(8))]) + good[place + 1 :])
         answer = audited("verify", "--json")
-        same = rows_of(file) == rows_of_bytes(good, file)
-        assert answer.code == (0 if same else 1), (place, answer)
+        now = rows_of(file)
+        assert answer.code == (0 if now == rows else 1), (place, answer)
+        found = answer.document["findings"]
+        if now is None:  # how far `verify` comes, entry by entry, says where
+            assert places(found, "unreadable") or any(map(named, found)), (place, answer)
+        elif not places(found, "unreadable"):
+            changed = {offset for offset, *_ in rows - now}
+            assert changed <= {offset for one in found for offset in named(one)}, (place, changed, answer)
+            in_place += bool(changed)
+    assert in_place > 30
 
 
-def rows_of(file: Path) -> object:
+def named(finding: dict[str, Any]) -> Iterable[int]:
+    """The entries of which a finding says that they are not as they were, or not there."""
+    first, *last = [int(number) for number in re.findall(r"\(0, (\d+)\)", finding["where"])] or [0]
+    match finding["code"]:
+        case "entry":
+            return range(first, (last or [first])[0] + 1)
+        case "gap":  # the next entry may be one of before, where the number of an entry was changed
+            after = int(re.findall(r"at offset (-?\d+)", finding["says"])[0])
+            return range(first, min(max(first + 1, after), EVENTS + 10))
+        case "truncated":
+            return range(first, EVENTS + 10)
+    return ()
+
+
+def rows_of(file: Path) -> set[tuple[Any, ...]] | None:
+    """The entries as they lie in the file; None if they cannot be read."""
+    asked = "SELECT offset, recorded_at, key, value, typeof(key), typeof(value) FROM log ORDER BY offset"
     try:
         with closing(sqlite3.connect(f"file:{file}?immutable=1&mode=ro", uri=True)) as db:
-            return db.execute("SELECT offset, recorded_at, key, value FROM log ORDER BY offset").fetchall()
-    except sqlite3.Error as error:
-        return str(error)
-
-
-def rows_of_bytes(good: bytes, beside: Path) -> object:
-    copy = beside.with_name("good.db")
-    copy.write_bytes(good)
-    return rows_of(copy)
+            db.text_factory = bytes
+            return set(db.execute(asked).fetchall())
+    except sqlite3.Error:
+        return None
 
 
 def test_a_checkpoint_is_not_made_over_a_log_that_was_changed_at_its_end(audited: Commands) -> None:

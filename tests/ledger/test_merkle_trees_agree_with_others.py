@@ -184,7 +184,23 @@ def test_no_forged_consistency_proof_is_accepted(size: int, data: st.DataObject)
     assert not accepts(old, size, before, flipped(after), proof)
     assert not accepts(size, old, after, before, proof) or old == size
     assert not accepts(old, old, before, flipped(before), [])
+    for other in {-1, 0, old - 1, old + 1} - {old}:
+        assert not accepts(other, size, before, after, proof)
     # A log that was changed within what was signed has no proof at all.
     changed = [*hashes[: old - 1], flipped(hashes[old - 1]), *hashes[old:]]
     theirs = consistency_proof(nodes_of(changed), old, size)
     assert not accepts(old, size, before, root_of(changed), theirs)
+
+
+@given(st.integers(0, 300), st.data())
+def test_the_empty_tree_begins_every_other_by_its_own_root_and_without_a_proof(size: int, data: st.DataObject) -> None:
+    after = root_of(hashes_of(size))
+    accepts: Callable[..., bool] = verify_consistency
+    assert accepts(0, size, EMPTY, after, [])
+    hashed = data.draw(st.binary(min_size=32, max_size=32))
+    for proof in ([EMPTY], [after], [hashed], [EMPTY, after], [after, hashed]):
+        assert not accepts(0, size, EMPTY, after, proof)
+    for root in {flipped(EMPTY), root_of([hashed]), bytes(32), b"", EMPTY[:-1], root_of(hashes_of(size or 1))}:
+        assert not accepts(0, size, root, after, [])
+        assert not accepts(0, size, root, root, [])
+        assert not accepts(0, 0, root, root, [])
