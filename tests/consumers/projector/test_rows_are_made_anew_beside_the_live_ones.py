@@ -1,6 +1,7 @@
 """`load` and `projector replay`: the same rows, put in place in one step that no reader sees half done."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 from threading import Event, Thread
 
@@ -11,14 +12,17 @@ from consumers.projector import loading
 from consumers.projector.following import Projector
 from consumers.projector.loading import MADE_WITH, fold_all, load
 from ledger.adapters.memory_log import MemoryLog
+from ledger.log import Entry
 from projections.adapters.analysis_views import view_name
 from projections.adapters.read_model_engine import engine_of
 from projections.adapters.read_model_replacing import BESIDE, OLD
 from projections.adapters.sql_read_models import SqlReadModels
 from projections.adapters.sql_sharing import SqlSharing
 from projections.pseudonyms import Pseudonyms
+from schemas.encoding import encode
+from schemas.scope import Scope
 from tests.consumers.projector.rows import expected, stored
-from tests.histories import START, history
+from tests.histories import START, history, make_event
 from tests.projections.logged import entry, logged
 
 NOW = START + 500_000_000
@@ -124,6 +128,63 @@ def _counted(url: str, ended: Event) -> Iterator[tuple[int, int]]:
         assert events >= before
         before = events
         yield events, int(reached)
+    engine.dispose()
+
+
+def more_in(log: MemoryLog, rng: Random, events: int) -> None:
+    """Links and opt-outs only, of numbers that nobody spoke of before: no count of what holds can ever fall."""
+    start = sum(log.ends().values())
+    for place in range(start, start + events):
+        number, account = f"{place:032x}", f"{0xACC0000 + rng.randrange(1 + place // 3):032x}"
+        kind, subject, said = rng.choice([
+            ("ContactLinked", number, {"kind": "number", "account": account}),
+            ("PreferenceRevoked", number, {"kind": "number", "scope": Scope()}),
+            ("PreferenceRevoked", account, {"kind": "account", "scope": Scope(purpose="marketing")}),
+        ])  # fmt: skip
+        event_id, key = f"00000000-0000-7000-8000-{place:012x}", f"{place:032x}"
+        event = make_event(
+            kind, subject=subject, event_id=event_id, idempotency_key=key, occurred_at=START, **said
+        )  # fmt: skip
+        log.append([Entry(subject, encode(event), event_id, key, event.content)])
+
+
+ALL_THAT_ONLY_GROW = ("events", "current_preferences", "accounts", "account_numbers", "preference_history")
+
+
+@pytest.mark.usefixtures("small")
+def test_no_count_of_what_holds_ever_goes_backwards_while_nothing_is_taken_back(
+    url: str, models: SqlReadModels
+) -> None:
+    log, rng, ended, counts = MemoryLog(3, clock=lambda: START), Random(11), Event(), list[tuple[int, ...]]()
+    more_in(log, rng, 40)
+    projector = Projector(log, models, clock=lambda: NOW)
+    projector.once()
+    reader = Thread(target=lambda: counts.extend(_all_counted(url, ended)))
+    reader.start()
+    try:
+        for turn in range(12):
+            more_in(log, rng, 6)
+            if turn in (3, 7, 10):
+                load(log, models, clock=lambda: NOW)
+            else:
+                projector.once()
+    finally:
+        ended.set()
+        reader.join()
+    assert stored(url) == expected(log, NOW)
+    assert len(counts) > 10
+    for before, after in pairwise(counts):
+        assert all(one <= other for one, other in zip(before, after, strict=True)), (ALL_THAT_ONLY_GROW, before, after)
+    assert all(first < last for first, last in zip(counts[0], counts[-1], strict=True)), "each of them grew"
+
+
+def _all_counted(url: str, ended: Event) -> Iterator[tuple[int, ...]]:
+    """Counts of several tables at one moment, as fast as it can."""
+    engine = engine_of(url)
+    query = sa.text("SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in ALL_THAT_ONLY_GROW))
+    while not ended.wait(0.005):
+        with engine.connect() as connection:
+            yield tuple(connection.execute(query).one())
     engine.dispose()
 
 
