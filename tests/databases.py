@@ -55,7 +55,7 @@ def stoppable_server(folder: Path) -> Iterator[Stoppable]:
     def stop() -> None:
         process = server.get_pid()
         os.kill(process, signal.SIGINT)
-        while (folder / "postmaster.pid").exists():
+        while Path(f"/proc/{process}").exists():  # it takes away its pid file first, and the lock of its socket last
             time.sleep(0.02)
 
     try:

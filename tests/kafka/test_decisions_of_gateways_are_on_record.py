@@ -16,10 +16,9 @@ from ledger.log import Log
 from schemas.distributed import LoggedDecision
 from stack.processes import LOOPBACK
 from tests.consumers.facts_log import FactsLog
-from tests.kafka.gateways import NUMBER
+from tests.kafka.gateways import NUMBER, Ran
 from tests.kafka.table_writer import TableWriter
 from tests.kafka.test_gateway_agrees_with_the_reference_model import facts_of
-from tests.kafka.test_gateway_faults import Ran
 
 pytestmark = pytest.mark.kafka
 QUEUE_S = 2.0

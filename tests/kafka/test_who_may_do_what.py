@@ -129,8 +129,7 @@ def commands_of_the_page() -> list[str]:
 
 def acls_of(command: str) -> list[Any]:
     """What Kafka's tool makes of its arguments."""
-    from kafka import admin
-
+    admin = library().admin
     parser = argparse.ArgumentParser()
     parser.add_argument("--add", action="store_true", required=True)
     parser.add_argument("--allow-principal", required=True)
@@ -152,6 +151,37 @@ def acls_of(command: str) -> list[Any]:
         for kind, name in kinds.items()
         if name
     ]  # fmt: skip
+
+
+ROLES = {"door": "door (", "worker": "worker |", "gateway": "gateway |", "auditor": "confirmation, auditor"}
+"""The users of the commands, and how their lines of the table begin."""
+
+
+def topics_of_the_table(user: str) -> dict[str, set[str]]:
+    """Which topics a user reads and writes by the table of the page; what it only describes comes after a semicolon."""
+    [line] = re.findall(rf"^\| {re.escape(ROLES[user])}.*$", PAGE.read_text("utf-8"), re.MULTILINE)
+    cells = line.split("|")[2:4]
+    said = [
+        re.sub(r"\(.*?\)", "", cell.partition(";")[0]).replace("the three tables", "by-, reference") for cell in cells
+    ]
+    return {
+        name: {topic.strip() for topic in cell.split(",")} for name, cell in zip(("READ", "WRITE"), said, strict=True)
+    }
+
+
+def topics_of_the_commands(user: str) -> dict[str, set[str]]:
+    """The same by the commands of the page."""
+    found: dict[str, set[str]] = {"READ": set(), "WRITE": set()}
+    for acl in (acl for command in commands_of_the_page() for acl in acls_of(command)):
+        resource = acl.resource_pattern
+        if acl.principal == f"User:{user}" and resource.resource_type.name == "TOPIC" and acl.operation.name in found:
+            found[acl.operation.name].add(resource.resource_name.removeprefix("preferences.").removesuffix(".v1"))
+    return found
+
+
+@pytest.mark.parametrize("user", ROLES)
+def test_the_table_and_the_commands_of_the_page_say_the_same(user: str) -> None:
+    assert topics_of_the_table(user) == topics_of_the_commands(user)
 
 
 @pytest.fixture(scope="module")
