@@ -15,12 +15,14 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from projections.adapters.read_model_engine import LIVE, engine_of
+from projections.adapters.read_model_writing import insert
 from projections.adapters.read_models import PREFERENCE_HISTORY, READ_MODELS
+from projections.rows.flat import Row
 from tests.databases import new_database, postgres_server
 
 ROWS = 2_000_000
 AT_ONCE = 20_000
-FORMATS = ("parquet", "arrow", "csv")
+FORMATS = ("parquet", "arrow", "csv", "jsonl")
 
 
 def run(scale: float) -> dict[str, object]:
@@ -46,20 +48,19 @@ def _fill(url: str, rows: int) -> None:
         READ_MODELS.create_all(connection, [PREFERENCE_HISTORY])
         made = _rows(rows)
         while some := list(islice(made, AT_ONCE)):
-            connection.execute(sa.insert(PREFERENCE_HISTORY), some)
+            insert(connection, PREFERENCE_HISTORY, some)
     engine.dispose()
 
 
-def _rows(many: int) -> Iterator[dict[str, object]]:
+def _rows(many: int) -> Iterator[Row]:
     for n in range(many):
         purpose = ("*", "marketing", "marketing.offers")[n % 3]
         at = 1_760_000_000_000 + 1_000 * n
-        yield {
-            "subject": f"{n * 2_654_435_761 % 2**32:032x}", "scope": f"acme/sms/{purpose}", "valid_from": at,
-            "valid_to": at + 5_000 if n % 2 else None, "kind": "number", "brand": "acme", "channel": "sms",
-            "purpose": purpose, "state": "granted" if n % 2 else "revoked", "level": "own",
-            "event_id": f"019a{n:08x}-0000-7000-8000-{n:012x}", "recorded_at": at + 20,
-        }  # fmt: skip
+        yield (
+            f"{n * 2_654_435_761 % 2**32:032x}", f"acme/sms/{purpose}", at, at + 5_000 if n % 2 else None, "number",
+            "acme", "sms", purpose, "granted" if n % 2 else "revoked", "own",
+            f"019a{n:08x}-0000-7000-8000-{n:012x}", at + 20,
+        )  # fmt: skip
 
 
 def _exported(url: str, out: Path, rows: int) -> dict[str, object]:
