@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from ledger.broker import Broker
+from stack.kafka import Kafka
 from stack.processes import wait_until
 from tests.kafka.workers import (
     LONG,
@@ -16,10 +19,15 @@ from tests.kafka.workers import (
     wait_for_all,
 )
 
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.timeout(1800)]
 
 
-def test_ten_workers_share_twelve_partitions_join_and_leave(broker: Broker, tmp_path: Path) -> None:
+def test_ten_workers_share_twelve_partitions_join_and_leave(tmp_path: Path) -> None:
+    with Kafka(tmp_path / "kafka") as kafka:
+        _share(Broker((kafka.address,)), tmp_path)
+
+
+def _share(broker: Broker, tmp_path: Path) -> None:
     make_topics(broker, partitions=12)
     append(broker, simple_entries(1, 20_000, 2_000), 12)
     workers = [Worker(broker, tmp_path, f"worker-{number}", standby=1) for number in range(10)]
