@@ -26,7 +26,7 @@ from projections.adapters.read_models import (
     STATES,
 )
 from projections.fold import Part, from_bytes, to_bytes, unpacked
-from projections.read_models import Place, ReadModels, Revocation
+from projections.read_models import Place, ReadModels, Revocation, chunked
 from projections.rows.coverage import Alike
 from projections.rows.flat import Row
 from projections.rows.intervals import REVOKED
@@ -34,6 +34,8 @@ from projections.statement import Fields
 from schemas.states import part_key
 
 Read = TypeVar("Read")
+STATES_AT_ONCE = 2_000
+"""A state may be long, and its bytes stand in memory three times on their way to or from the server."""
 
 
 class SqlReadModels:
@@ -145,8 +147,8 @@ class SqlTurn:
         return found
 
     def _values(self, keys: Collection[str]) -> Iterator[bytes]:
-        if keys:
-            query = sa.select(STATES.c.value).where(among(self._connection, STATES.c.key, keys))
+        for some in chunked(keys, STATES_AT_ONCE):
+            query = sa.select(STATES.c.value).where(among(self._connection, STATES.c.key, some))
             yield from map(bytes, self._connection.execute(query).scalars().all())
 
     def subjects_after(self, last: str, many: int) -> list[str]:
@@ -157,8 +159,9 @@ class SqlTurn:
 
     def put_states(self, parts: Mapping[str, Part]) -> None:
         """Stores parts by key, in place of what is there."""
-        self.remove("states", "key", parts.keys())
-        insert(self._connection, STATES, [(key, to_bytes(parts[key])) for key in sorted(parts)])
+        for some in chunked(parts, STATES_AT_ONCE):
+            self.remove("states", "key", some)
+            insert(self._connection, STATES, [(key, to_bytes(parts[key])) for key in some])
 
     def add(self, table: str, rows: Sequence[Row]) -> None:
         """Adds rows, in the order of the table's columns."""
