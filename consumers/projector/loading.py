@@ -18,7 +18,7 @@ from ledger.record import system_clock
 from projections.collecting import rarely
 from projections.read_models import ReadModels, Turn
 
-LARGE: Final = 20_000
+LARGE: Final = 10_000
 """Events a turn: bounds memory, and what a crash folds again."""
 WORTH_IT: Final = 100_000
 """So many events are loaded beside and put in place at once, where there are no rows yet."""
