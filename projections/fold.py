@@ -14,6 +14,7 @@ import orjson
 
 from ledger.log import Recorded
 from projections.statement import Fields
+from schemas.json_bytes import kept
 from schemas.states import PART_SIZE, part_key
 from schemas.subject import SubjectKind
 
@@ -69,7 +70,7 @@ def entry(recorded: Recorded, event: Fields) -> bytes:
     place = {"offset": recorded.position.offset, "recorded_at": recorded_at, "occurred_at": counts_from}
     fields = event | place
     del fields["kind"], fields["subject"], fields["schema_version"]
-    return bytes(memoryview(orjson.dumps(fields)))  # a copy of its own size: orjson's results keep 4 KiB each
+    return kept(fields)
 
 
 def key_of(part: Part) -> str:
@@ -99,7 +100,7 @@ def _shown(part: Part) -> Fields:
 def from_bytes(stored: bytes) -> Part:
     """The part behind its stored form, to be folded further: the entries get the very bytes back that they had."""
     fields: Fields = {"parts": None} | unpacked(stored)
-    return Part(**fields)._replace(entries=tuple(orjson.dumps(entry) for entry in fields["entries"]))
+    return Part(**fields)._replace(entries=tuple(map(kept, fields["entries"])))
 
 
 def unpacked(stored: bytes) -> Fields:

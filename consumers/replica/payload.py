@@ -9,18 +9,19 @@ from projections import history
 from projections.history import Account, Contact, Hold, Said
 from projections.membership import Moment, Spell
 from projections.statement import Fields
+from schemas.json_bytes import kept
 
 Parts = dict[int, Fields]
 
 
 def of_history(history: Contact | Account) -> bytes:
     """What stands of a subject that has one part: the next change brings the whole of it again."""
-    return orjson.dumps(history, default=tuple)
+    return kept(history, default=tuple)
 
 
 def of_parts(parts: Mapping[int, Fields]) -> bytes:
     """All parts of a subject, by number."""
-    return orjson.dumps({str(number): parts[number] for number in sorted(parts)})
+    return kept({str(number): parts[number] for number in sorted(parts)})
 
 
 def parts_of(payload: bytes) -> Parts | None:
