@@ -5,7 +5,6 @@ A crash before its end leaves what was there before, one after it leaves all of 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -99,15 +98,15 @@ def remake(turn: Turn, touched: Touched, at: int) -> None:
     contacts, due = touched.of(CONTACTS), turn.due(at)
     affected = contacts | turn.members_of(touched.of(("account",))) | due
     before, moved = turn.memberships(affected), Moved()
-    known, after = _remake_own(turn, touched.states, asking)
-    after = {name: after.get(name, ()) if name in contacts else before.get(name, ()) for name in affected}
+    known, belongs = _remake_own(turn, touched.states, asking)
+    after = before | {name: belongs.get(name, []) for name in contacts}
     for some in chunked(affected, AT_ONCE):
         made = _current(turn, some, known, asking, at)
         rows = made["current_preferences"]
         was = turn.leave("current_preferences", "subject", some, rows)
         turn.leave("coming_changes", "subject", some, made["coming_changes"])
         moved.subtract(members({name: before.get(name, ()) for name in some}, was))
-        moved.update(members({name: after[name] for name in some}, rows))
+        moved.update(members({name: after.get(name, ()) for name in some}, rows))
     count_on(turn, touched.heard.keys() | turn.accounts_of(due), moved, touched.heard, at)
 
 
@@ -151,15 +150,17 @@ def remake_all(turn: Turn, asking: Asking, at: int) -> None:
     for table in (*OWN, "current_preferences", "coming_changes", "senders"):
         turn.clear(table)
     for known in all_known(turn, AT_ONCE):
-        with written(turn) as rows:
-            for one in known:
-                add_own_rows(rows, one, asking)
-            add_current(turn, rows, [one for one in known if one.kind in CONTACTS], asking, at)
+        rows: Rows = defaultdict(list)
+        for one in known:
+            add_own_rows(rows, one, asking)
+        add_current(turn, rows, [one for one in known if one.kind in CONTACTS], asking, at)
+        for table, made in rows.items():
+            turn.add(table, made)
 
 
 def _remake_own(
     turn: Turn, states: Mapping[str, list[Part]], asking: Asking
-) -> tuple[dict[str, Told], dict[str, Sequence[str]]]:
+) -> tuple[dict[str, Told], dict[str, list[str]]]:
     """Answers what was told of the subjects, and which accounts each of them belongs to now."""
     known = {name: told([to_fields(part) for part in parts]) for name, parts in states.items() if parts}
     rows: Rows = defaultdict(list)
@@ -170,11 +171,11 @@ def _remake_own(
     if OPERATOR_SENDERS in states:
         turn.clear("senders")
         turn.add("senders", rows["senders"])
-    belongs = defaultdict(list)
+    belongs: dict[str, list[str]] = {}
     for subject, account, _joined, left, _kind in rows["account_numbers"]:
         if left is None:
-            belongs[subject].append(account)
-    return known, dict(belongs)
+            belongs.setdefault(subject, []).append(account)
+    return known, belongs
 
 
 def add_current(turn: Turn, rows: Rows, contacts: Sequence[Told], asking: Asking, at: int) -> None:
@@ -182,12 +183,3 @@ def add_current(turn: Turn, rows: Rows, contacts: Sequence[Told], asking: Asking
     named = {name for one in contacts for name, _spells in one.contact.accounts}
     accounts: dict[str, Account] = {name: history.account(parts) for name, parts in turn.read_states(named).items()}
     add_current_rows(rows, contacts, accounts, asking, at)
-
-
-@contextmanager
-def written(turn: Turn) -> Iterator[Rows]:
-    """Rows to be added to, which are written at the end."""
-    rows: Rows = defaultdict(list)
-    yield rows
-    for table, made in rows.items():
-        turn.add(table, made)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from projections.adapters.pseudonym_rows import Naming, are_shared, name_all
 from projections.adapters.read_model_engine import LIVE, drop_unread, explained, file_of, reached
 from projections.adapters.read_model_versions import upgrade
-from projections.adapters.read_model_writing import is_postgres
+from projections.adapters.read_model_writing import hold_turns, is_postgres
 from projections.adapters.read_models import MARKS, READ_MODELS, SECONDARY
 from projections.adapters.sql_sharing import prepare
 
@@ -134,7 +134,7 @@ _IS_BEHIND: Final = """
 
 def _rename(live: sa.Engine, finish: Callable[[], None], names: Names) -> None:
     with explained(live), live.begin() as connection:
-        connection.exec_driver_sql("LOCK TABLE positions IN EXCLUSIVE MODE")
+        hold_turns(connection)
         finish()
         for statement in _rights(connection):
             connection.exec_driver_sql(statement)

@@ -17,6 +17,15 @@ def is_postgres(connection: sa.Connection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
+def hold_turns(connection: sa.Connection) -> None:
+    """Waits until no turn goes on, and lets none begin before the transaction ends; readers do not ask for this lock.
+
+    SQLite has taken its own at BEGIN.
+    """
+    if is_postgres(connection):
+        connection.exec_driver_sql("LOCK TABLE positions IN EXCLUSIVE MODE")
+
+
 def among(connection: sa.Connection, column: sa.Column[Any], values: Collection[str]) -> sa.ColumnElement[bool]:
     """Whether a column is one of any number of values, which go in as one."""
     if is_postgres(connection):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from projections.adapters.pseudonym_rows import Naming, are_shared, check_key, give_pseudonyms, references_in
 from projections.adapters.read_model_engine import LIVE, engine_of, explained
 from projections.adapters.read_model_replacing import begin_beside, make_indexes, place_beside, put_in_place
-from projections.adapters.read_model_writing import among, insert, is_postgres, place_of, remove_at
+from projections.adapters.read_model_writing import among, hold_turns, insert, place_of, remove_at
 from projections.adapters.read_models import (
     ACCOUNT_NUMBERS,
     ACCOUNTS,
@@ -54,8 +54,7 @@ class SqlReadModels:
     def turn(self) -> Iterator["SqlTurn"]:
         """One transaction, once it is its turn."""
         with explained(self._engine), self._writing.begin() as connection:
-            if is_postgres(connection):  # readers do not ask for this lock; SQLite has taken its own at BEGIN
-                connection.execute(sa.text("LOCK TABLE positions IN EXCLUSIVE MODE"))
+            hold_turns(connection)
             turn = SqlTurn(connection)
             yield turn
             if self._naming and turn.named and are_shared(connection):

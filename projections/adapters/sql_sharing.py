@@ -16,7 +16,7 @@ from projections.adapters.analysis_views import drop_old_views, make_views
 from projections.adapters.postgres_roles import rights
 from projections.adapters.pseudonym_rows import Naming, name_all
 from projections.adapters.read_model_engine import LIVE, engine_of, explained, file_of
-from projections.adapters.read_model_writing import among, is_postgres
+from projections.adapters.read_model_writing import among, hold_turns, is_postgres
 from projections.adapters.sharing_tables import MASKED_NUMBERS, METADATA, PSEUDONYMS, SHARING, schemas
 
 BLANKED = "printf('%*s', length(CAST(masked AS BLOB)), '')"
@@ -48,7 +48,7 @@ class SqlSharing:
             prepare(connection)
         if self._on_postgres:
             with explained(self._engine), self._writing.begin() as connection:  # a turn that began before names nobody
-                connection.exec_driver_sql("LOCK TABLE positions IN EXCLUSIVE MODE")
+                hold_turns(connection)
             with suppress(UnavailableError), explained(self._engine):  # the views are made: the next time, then
                 drop_old_views(self._engine)
 

@@ -3,7 +3,7 @@
 The levels are those of the gate (`projections/levels.py`), asked about the scope itself: what covers it, counts.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from projections.history import NO_ACCOUNT, Account, Contact, Said, ScopeKey
@@ -26,39 +26,26 @@ class AtLevel(NamedTuple):
 
 def current_rows(
     subject: str, kind: str, contact: Contact, accounts: Mapping[str, Account], asking: Asking, at: int
-) -> Iterator[Row]:
-    """The rows of one contact as of a moment (milliseconds); `accounts`: those it was ever in."""
-    every, scopes = _said(contact, accounts)
-    for scope in scopes:
+) -> tuple[list[Row], int | None]:
+    """The rows of one contact as of a moment (milliseconds); `accounts`: those it was ever in.
+
+    And when a scope that has no row may come to have one, because a yes that lifts a no runs out; None for never.
+    """
+    every: list[Sequence[Said]] = [contact.said]
+    every += [accounts.get(name, NO_ACCOUNT).said for name, _ in contact.accounts]
+    rows: list[Row] = []
+    coming: list[int] = []
+    for scope in sorted({said.scope for some in every for said in some}):
         question = asking.question(scope, at)
         decided = _decided(_levels(subject, contact, accounts, question))
+        changes_at = _changes_at(every, scope, question)
         if decided is not None:
             by, (state, said, _) = decided
             decides = (state, by.name, by.subject, said.event_id, said.at.occurred)
-            yield (subject, "/".join(scope), kind, *scope, *decides, _changes_at(every, scope, question))
-
-
-def coming_row(
-    subject: str, contact: Contact, accounts: Mapping[str, Account], asking: Asking, at: int, held: Collection[str]
-) -> Row | None:
-    """When a scope in which nothing holds may come to hold something, because a yes that lifts a no runs out.
-
-    `held`: the scopes that have a row of `current_preferences`, which say so themselves.
-    """
-    every, scopes = _said(contact, accounts)
-    coming = [
-        end
-        for scope in scopes
-        if "/".join(scope) not in held and (end := _changes_at(every, scope, asking.question(scope, at))) is not None
-    ]
-    return (subject, min(coming)) if coming else None
-
-
-def _said(contact: Contact, accounts: Mapping[str, Account]) -> tuple[list[Sequence[Said]], list[ScopeKey]]:
-    """What the contact and its accounts have said, and the scopes that it is about, in order."""
-    every: list[Sequence[Said]] = [contact.said]
-    every += [accounts.get(name, NO_ACCOUNT).said for name, _ in contact.accounts]
-    return every, sorted({said.scope for some in every for said in some})
+            rows.append((subject, "/".join(scope), kind, *scope, *decides, changes_at))
+        elif changes_at is not None:
+            coming.append(changes_at)
+    return rows, min(coming, default=None)
 
 
 def _levels(subject: str, contact: Contact, accounts: Mapping[str, Account], question: Question) -> Iterator[AtLevel]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from projections import history
 from projections.history import NO_ACCOUNT, NO_CONTACT, Account, Contact, entries
-from projections.rows.current import coming_row, current_rows
+from projections.rows.current import current_rows
 from projections.rows.flat import Row
 from projections.rows.intervals import Asking, history_rows
 from projections.rows.subjects import follow_up_rows, membership_rows, sender_rows
@@ -59,9 +59,7 @@ def add_current_rows(
 ) -> None:
     """Adds what holds for contacts at a moment (milliseconds); `accounts`: all that any of them was ever in."""
     for said in contacts:
-        current = list(current_rows(said.subject, said.kind, said.contact, accounts, asking, at))
+        current, coming = current_rows(said.subject, said.kind, said.contact, accounts, asking, at)
         rows["current_preferences"] += current
-        held = {row[1] for row in current}
-        coming = coming_row(said.subject, said.contact, accounts, asking, at, held)
         if coming is not None:
-            rows["coming_changes"].append(coming)
+            rows["coming_changes"].append((said.subject, coming))
