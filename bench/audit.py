@@ -1,9 +1,8 @@
 """How fast an auditor's questions are answered: the timeline of one contact of many events, in a warm process.
 
-`python -m bench.audit [SCALE]`
+`SCALE=0.1 python -m bench audit` at a tenth of its size.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -91,13 +90,3 @@ def _said(rng: Random, subject: Subject) -> Request:
     if rng.random() < 0.5:
         return Revoke(subject=subject, channel="sms", purpose=purpose, origin=ORIGIN, reach="contact")
     return Grant(subject=subject, brand="acme", channel="sms", purpose=purpose, basis="express", origin=ORIGIN)
-
-
-def main() -> None:
-    """Prints the figures as a table."""
-    for name, figure in run(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0).items():
-        print(f"{name:50} {figure:14,.1f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """How fast a read model becomes a file: the command itself, on a SQLite file and on a PostgreSQL of its own.
 
-`python -m bench.exporting [SCALE]`
+`SCALE=0.1 python -m bench exporting` at a tenth of its size.
 """
 
 import os
@@ -73,13 +73,3 @@ def _exported(url: str, out: Path, rows: int) -> dict[str, object]:
     seconds = time.perf_counter() - started
     assert child.returncode == 0, child.returncode
     return {"rows a second": rows / seconds, "CPU, s": used.ru_utime, "memory, MB": used.ru_maxrss / 1024}
-
-
-def main() -> None:
-    """Prints the figures as a table."""
-    for name, figure in run(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0).items():
-        print(f"{name:40} {figure:14,.1f}")
-
-
-if __name__ == "__main__":
-    main()
