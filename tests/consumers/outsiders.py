@@ -36,13 +36,15 @@ class Outsider:
 
 
 def proves(folder: Path, proof: dict[str, Any]) -> bool:
-    """Whether what `prove --json` said holds from the leaf to the signature, by the steps of `docs/evidence.md`.
+    """Whether what `prove --json` said holds from the leaf to the signature, by the steps of `docs/evidence.md`."""
+    return refusal(folder, proof) is None
 
-    They use `openssl` and none of our code.
-    """
+
+def refusal(folder: Path, proof: dict[str, Any]) -> str | None:
+    """Why what `prove --json` said does not hold, by those steps, which use `openssl` and none of our code."""
     [script] = re.findall(r"```python\n(.*?)```", EVIDENCE.read_text("utf-8"), re.DOTALL)
     (folder / "check.py").write_text(script, "utf-8")
     (folder / "proof.json").write_text(json.dumps(proof), "utf-8")
     done = subprocess.run([sys.executable, "-I", "check.py"], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0 or "Error" in done.stderr, done
-    return done.returncode == 0
+    return done.stderr.splitlines()[-1].removeprefix("AssertionError: ") if done.returncode else None

@@ -2,10 +2,7 @@
 
 import json
 import re
-import subprocess
 import sys
-import sysconfig
-import venv
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +20,10 @@ from ledger.log import Position, Recorded
 from ledger.merkle import leaf_hash, node_hash
 from ledger.notes import Signer
 from tests.consumers.commands import Commands
+from tests.consumers.outsiders import Outsider, refusal
 
 SCRIPT = Path(verify_bundle.__file__)
 NUMBER, SISTER, OTHER = "+14165550123", "+14165550124", "+14165550199"
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
 Document = dict[str, Any]
 
 
@@ -275,52 +272,35 @@ def test_what_is_no_bundle_is_said_to_be_none(handed: Commands) -> None:
 
 
 def test_the_script_works_where_there_is_nothing_of_this_project(handed: Commands, tmp_path: Path) -> None:
-    """An environment of its own that holds `cryptography` and what that needs, and none of our packages."""
-    venv.create(tmp_path / "outside", symlinks=True)
-    [site] = (tmp_path / "outside" / "lib").glob("*/site-packages")
-    for name in ("cryptography", "cffi", "pycparser", "_cffi_backend"):
-        for found in Path(sysconfig.get_paths()["purelib"]).glob(f"{name}*"):
-            if not found.name.endswith(".dist-info"):
-                (site / found.name).symlink_to(found)
-    python = tmp_path / "outside" / "bin" / "python"
+    outsider = Outsider(tmp_path)
     script = tmp_path / "verify_bundle.py"
     script.write_text(handed("verify-bundle", "--script").out)
     assert script.read_text() == SCRIPT.read_text()
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([python, "-I", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert run("-c", "import consumers").returncode == 1
     bundle = str(handed.home.parent / "bundle.json")
-    done = run(str(script), bundle, "--key", bundle_of(handed)["key"], *log_of(handed))
+    done = outsider.python(str(script), bundle, "--key", bundle_of(handed)["key"], *log_of(handed))
     assert done.returncode == 0, done
     assert f"number:{NUMBER}" in done.stdout
     assert "'STOP, and I mean it'" in done.stdout
     document = bundle_of(handed)
     _granted(document)
     Path(bundle).write_text(json.dumps(document))
-    assert run(str(script), bundle).returncode == 1
+    assert outsider.python(str(script), bundle).returncode == 1
     Path(bundle).write_text("no bundle")
-    assert run(str(script), bundle).returncode == 2
+    assert outsider.python(str(script), bundle).returncode == 2
 
 
 def test_the_steps_of_the_page_check_an_event_without_our_code(handed: Commands, tmp_path: Path) -> None:
     event_id = handed.json("revoke", OTHER, "--channel", "voice")["event_id"]
     proof = handed.json("prove", event_id)
-    [script] = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    (tmp_path / "check.py").write_text(script)
 
-    def refusal(**forged: str) -> str | None:
-        (tmp_path / "proof.json").write_text(json.dumps(proof | forged))
-        command = [sys.executable, "-I", "check.py"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return done.stderr.splitlines()[-1].removeprefix("AssertionError: ") if done.returncode else None
+    def refused(**forged: str) -> str | None:
+        return refusal(tmp_path, proof | forged)
 
-    assert refusal() is None
+    assert refused() is None
     changed_leaf = b64decode(proof["leaf"]).replace(b"voice", b"email")
-    assert refusal(leaf=b64encode(changed_leaf).decode()) == "the proof is false"
+    assert refused(leaf=b64encode(changed_leaf).decode()) == "the proof is false"
     name = proof["key"].partition("+")[0]
-    assert "openssl" in str(refusal(key=f"{name}+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"))
+    assert "openssl" in str(refused(key=f"{name}+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"))
     for forge, says in (
         (_first_head, "the proof is too long"),
         (_past_the_end, "the proof is of another form"),
@@ -328,7 +308,7 @@ def test_the_steps_of_the_page_check_an_event_without_our_code(handed: Commands,
         (_glued, "the proof is of another form"),
         (_of_another, "the checkpoint is of something else"),
     ):
-        assert refusal(**forge(proof, signer_of(name))) == says, forge
+        assert refused(**forge(proof, signer_of(name))) == says, forge
 
 
 def signer_of(name: str) -> Signer:

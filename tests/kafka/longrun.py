@@ -97,7 +97,6 @@ class LongRun:
             self._confirm,
             self._break,
         ]
-        self._started = time.monotonic()
         with ThreadPoolExecutor(len(roles)) as pool:
             running = [pool.submit(role, Random(f"{self._seed}/{place}")) for place, role in enumerate(roles)]
             end = time.monotonic() + seconds

@@ -50,7 +50,7 @@ def test_a_process_that_starts_refuses_a_topic_with_a_wrong_setting_and_names_it
     append(broker, simple_entries(1, 10, 5))
     name = drifted(broker, drift)
     for process in (Worker(broker, tmp_path).process, Ran(broker, tmp_path / "home").process):
-        wait_until(lambda process=process: process.code is not None, LONG, "it ends")  # type: ignore[misc]
+        wait_until(lambda process=process: process.code is not None, LONG, "it ends")
         assert process.code == 2
         wrong = f"the topic {name} has {drift.setting}={drift.found}, and a ledger needs {drift.needed}"
         assert wrong in process.said()

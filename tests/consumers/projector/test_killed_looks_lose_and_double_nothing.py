@@ -52,7 +52,7 @@ class World:
             return is_more
 
         def decided() -> None:
-            decisions.look(self.decided, models, clock=lambda: self.run.at)  # type: ignore[arg-type]
+            decisions.look(self.decided, models, clock=lambda: self.run.at)
             tell()
 
         return {enforced: 0.0, decided: 0.0}

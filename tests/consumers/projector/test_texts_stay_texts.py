@@ -105,7 +105,7 @@ def test_a_decision_of_a_nasty_gateway_or_reason_is_none_and_a_nasty_channel_is_
             said = decision().model_dump(mode="json") | {field: text}
             values.append(orjson.dumps(said, option=orjson.OPT_NON_STR_KEYS))
     values.append(decision().model_dump_json().encode())
-    decisions.look(Log(values), models, clock=lambda: START)  # type: ignore[arg-type]
+    decisions.look(Log(values), models, clock=lambda: START)
     rows = stored_rows(url, "decisions")
     assert {row.gateway for row in rows} == {"sms-1", "NULL"}, "which is a name as good as any"
     assert {row.reason for row in rows} == {"revoked_by_number"}
