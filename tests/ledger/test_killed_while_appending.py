@@ -18,8 +18,9 @@ CREATIONS = 12
 
 
 def acknowledged(path: Path) -> set[str]:
-    """The event ids of whole lines: the kill may have cut the last."""
-    return set(path.with_name("ledger.db.acknowledged").read_text().split("\n")[:-1])
+    """The event ids of whole lines: the kill may have cut the last of each file."""
+    files = path.parent.glob("ledger.db.*.acknowledged")
+    return {event_id for file in files for event_id in file.read_text().split("\n")[:-1]}
 
 
 def test_everything_acknowledged_before_a_kill_is_there_and_nothing_twice(tmp_path: Path) -> None:

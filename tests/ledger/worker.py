@@ -119,8 +119,9 @@ def relentless(path: str) -> None:
 def acknowledge(path: str) -> None:
     """Appends in every way at once until it is killed; notes beside the ledger what was acknowledged, only that."""
     log = SqliteLog(path)
-    # Not the pipe: it holds 64 kB, and tears a write of more than 4 kB among others.
-    acknowledged = os.open(f"{path}.acknowledged", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    # Not the pipe: it holds 64 kB, and tears a write of more than 4 kB among others. A file of its own: a kill cuts the
+    # last line of a file where a page of it ends, and another process would write on from there.
+    acknowledged = os.open(f"{path}.{os.getpid()}.acknowledged", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     ready()
 
     def say(*event_ids: str) -> None:
