@@ -25,6 +25,7 @@ PARTS = {
     "audit": "Audit: one contact of ten thousand events",
     "violations": "Violations: a million statements, ten million sends",
     "worker": "Worker beside others, on a broker on the same two cores",
+    "rebuilding": "Rebuild of the tables from offset 0",
     "growth": "How cost grows",
     "exporting": "Export of two million rows of the read models",
     "read_models": "Read models on PostgreSQL",

@@ -52,7 +52,7 @@ def run(scale: float) -> dict[str, object]:
         assert [half.wait() for half in halves] == [0, 0]
         close(broker)
         figures: dict[str, object] = {"numbers": numbers, "writing the tables, s": time.perf_counter() - begun}
-        for phase in ("topics", "snapshot", "busy"):
+        for phase in ("topics", "snapshot", "busy", "logging"):
             done = _in_process(phase, kafka.address, numbers, folder, output=True)
             figures |= orjson.loads(done.communicate()[0])
     return figures
@@ -147,8 +147,8 @@ def _by_partition(numbers: int, rng: Random) -> Iterator[tuple[int, list[tuple[s
 # --- the gateway
 
 
-def _gateway(broker: Broker, folder: str) -> Gateway:
-    return Gateway("bench", ports(broker, log_decisions=False), REFERENCES, Path(folder) / "bench.snapshot")
+def _gateway(broker: Broker, folder: str, log_decisions: bool = False) -> Gateway:
+    return Gateway("bench", ports(broker, log_decisions), REFERENCES, Path(folder) / "bench.snapshot")
 
 
 def started(broker: Broker, folder: str, how: str) -> dict[str, object]:
@@ -168,34 +168,42 @@ def started(broker: Broker, folder: str, how: str) -> dict[str, object]:
             f"from the {how}, both processes then, MB": held, f"from the {how}, at most, MB": peak}  # fmt: skip
 
 
-def busy(broker: Broker, numbers: int, folder: str, address: str) -> dict[str, object]:
+def busy(broker: Broker, numbers: int, folder: str, address: str, log_decisions: bool) -> dict[str, object]:
     """How long a decision takes while changes come in, asked without a pause, and a thousand times a second."""
     sys.setswitchinterval(SWITCH_S)
     rng = Random(1)
     asked = [number(rng.randrange(int(numbers * 1.11))) for _ in range(100_000)]
-    with _gateway(broker, folder) as gateway:
+    with _gateway(broker, folder, log_decisions) as gateway:
         gateway.wait_until_current(600)
         gc.collect()
         gc.freeze()
-        figures: dict[str, object] = {}
-        figures |= _before(gateway, asked)
+        logged = ", each logged" if log_decisions else ""
+        figures = _times(f"nothing comes in{logged}", _asked(gateway, asked, MEASURED_S / 4, 0))
         writer = _in_process("change", address, numbers, 3 * MEASURED_S + 12)
         _wait_for_changes(gateway)
-        for name, pause in (("without a pause", 0.0), ("1,000 times a second", 0.001)):
-            before = gateway.running.follower_parts()
+        for name, pause in ((f"without a pause{logged}", 0.0), (f"1,000 times a second{logged}", 0.001)):
+            before, written = gateway.running.follower_parts(), _journal(gateway)
             took = _asked(gateway, asked, MEASURED_S, pause)
             applied = (gateway.running.follower_parts() - before) / MEASURED_S
-            figures |= {f"decide, {name}, p{share * 100:g} µs": _quantile(took, share) for share in (0.5, 0.99, 0.999)}
+            figures |= _times(name, took)
             figures |= {f"decisions/s, {name}": len(took) / MEASURED_S, f"changes/s, {name}": applied}
-        figures |= _over_http(gateway, asked)
-        figures["both processes after, MB"] = _memory_mb("VmRSS:")
+            figures |= {f"{fact} a second, {name}": (count - written[fact]) / MEASURED_S
+                        for fact, count in _journal(gateway).items()}  # fmt: skip
+        if not log_decisions:
+            figures |= _over_http(gateway, asked)
+        figures[f"both processes after{logged}, MB"] = _memory_mb("VmRSS:")
         writer.wait()
     return figures
 
 
-def _before(gateway: Gateway, asked: list[str]) -> dict[str, object]:
-    took = _asked(gateway, asked, MEASURED_S / 4, 0)
-    return {f"decide, nothing comes in, p{share * 100:g} µs": _quantile(took, share) for share in (0.5, 0.99, 0.999)}
+def _journal(gateway: Gateway) -> dict[str, float]:
+    """Decisions logged and dropped so far; nothing where none are logged."""
+    facts = gateway.journal.facts() if gateway.journal else {}
+    return {name.replace("_", " "): count for name, count in facts.items()}
+
+
+def _times(name: str, took: list[int]) -> dict[str, object]:
+    return {f"decide, {name}, p{share * 100:g} µs": _quantile(took, share) for share in (0.5, 0.99, 0.999)}
 
 
 def _wait_for_changes(gateway: Gateway) -> None:
@@ -279,8 +287,9 @@ def main() -> None:
             fill(broker, int(sys.argv[3]), int(sys.argv[4]))
         case "change":
             change(broker, int(sys.argv[3]), float(sys.argv[4]))
-        case "busy":
-            print(orjson.dumps(busy(broker, int(sys.argv[3]), sys.argv[4], address)).decode())
+        case "busy" | "logging":
+            found = busy(broker, int(sys.argv[3]), sys.argv[4], address, log_decisions=what == "logging")
+            print(orjson.dumps(found).decode())
         case _:
             print(orjson.dumps(started(broker, sys.argv[4], what)).decode())
 
