@@ -6,14 +6,16 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.events import real
+from bench.filled_log import fill
 from consumers.proofs.checkpoints import Checkpoints
 from consumers.proofs.hashers import Hashers
 from consumers.proofs.verify import Verification
@@ -32,30 +34,29 @@ ORIGIN = "bench/ledger"
 
 def run(scale: float) -> dict[str, object]:
     """Figures by name. At scale 1: ten million events of about 515 bytes, of which the last 100,000 are new."""
+    events = max(2 * NEW, int(EVENTS * scale))
     with tempfile.TemporaryDirectory(prefix="prefledger-bench-") as folder:
-        path = Path(folder) / "ledger.db"
+        path, drawn = Path(folder) / "ledger.db", list[str]()
+        filling = _timed(lambda: fill(path, _entries(events - NEW, 1, drawn)))
         log = SqliteLog(path)
         try:
-            return _measured(log, path, Path(folder) / "tlog", max(2 * NEW, int(EVENTS * scale)))
+            return {"events": events, "filling the log, s": filling} | _measured(log, path, drawn, events)
         finally:
             log.close()
 
 
-def _measured(log: SqliteLog, path: Path, tiles: Path, events: int) -> dict[str, object]:
-    signer = Signer(ORIGIN, Ed25519PrivateKey.generate())
+def _measured(log: SqliteLog, path: Path, ids: list[str], events: int) -> dict[str, object]:
+    signer, tiles = Signer(ORIGIN, Ed25519PrivateKey.generate()), path.parent / "tlog"
     checkpoints = Checkpoints(log, FileTiles(tiles), ORIGIN, 0, signer.verifier, lambda: signer)
-    started = time.perf_counter()
-    ids = _filled(log, events - NEW, 1)
-    filled = time.perf_counter() - started
     first = _timed(checkpoints.make)
-    ids += _filled(log, NEW, 2)
+    _appended(log, _entries(NEW, 2, ids))
     second = _timed(checkpoints.make)
-    proofs = sorted(_timed(lambda at=event_id: checkpoints.prove(at)) for event_id in ids[-PROOFS:])  # type: ignore[misc]
+    proofs = sorted(_timed(lambda at=event_id: checkpoints.prove(at)) for event_id in Random(3).sample(ids, PROOFS))  # type: ignore[misc]
     alone = events / _timed(lambda: _verified(checkpoints, None))
     together = events / _timed(lambda: _verified(checkpoints, Hashers(partial(SqliteLog, path), os.cpu_count() or 1)))
     size = sum(path.stat().st_size for path in tiles.rglob("*") if path.is_file())
     return {
-        "events": events, "filling the log, s": filled, "first checkpoint, events/s": (events - NEW) / first,
+        "first checkpoint, events/s": (events - NEW) / first,
         f"checkpoint of {NEW:,} new ones, s": second, "prove, warm, p50 ms": proofs[PROOFS // 2] * 1000,
         "prove, warm, p99 ms": proofs[PROOFS * 99 // 100] * 1000, "verify of everything, events/s": together,
         "verify of everything by one process, events/s": alone,
@@ -74,18 +75,19 @@ def _timed(done: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _filled(log: SqliteLog, count: int, seed: int) -> list[str]:
-    """Adds real events; returns the ids of some thousands of them, drawn from all."""
-    drawn, entries, random = list[str](), list[Entry](), Random(seed)
+def _entries(count: int, seed: int, drawn: list[str]) -> Iterator[Entry]:
+    """Real events; the ids of some thousands of them, drawn from all, go into `drawn`."""
+    random = Random(seed)
     every = max(1, count // PROOFS)
     for number, (key, value) in enumerate(real(count, seed)):
         # Only what the log itself needs is said: ids of our own, so that nothing has to be parsed ten million times.
         event_id = f"{number:08x}-{seed:04x}-7000-8000-{random.getrandbits(48):012x}"
-        entries.append(Entry(key, value, event_id, os.urandom(16).hex(), os.urandom(16).hex()))
+        yield Entry(key, value, event_id, f"{random.getrandbits(128):032x}", f"{random.getrandbits(128):032x}")
         if number % every == 0:
             drawn.append(event_id)
-        if len(entries) == CALL or number == count - 1:
-            log.append(entries)
-            entries.clear()
     decode(value)  # they are what a ledger holds
-    return drawn
+
+
+def _appended(log: SqliteLog, entries: Iterator[Entry]) -> None:
+    while some := list(islice(entries, CALL)):
+        log.append(some)
