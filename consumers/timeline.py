@@ -14,8 +14,8 @@ from consumers.wording import masked
 from ledger.log import Position, Recorded
 from ledger.record import system_clock
 from projections import history
-from projections.bearing import Bearing, of_account, of_hold, of_own
-from projections.collecting import rarely
+from projections.bearing import Bearing, Statement, of_account, of_hold, of_own
+from projections.collecting import unsearched
 from projections.membership import Moment, Spells
 from projections.reference_data import Reference
 from projections.standing import CORRECTABLE, corrected, standing
@@ -61,7 +61,7 @@ Told = Item | Happening
 
 def timeline(ledger: Ledger, ref: str, at: int | None = None) -> list[Item]:
     """The events of a subject (by reference), oldest record first; `at`: when they shall count, now by default."""
-    with rarely():
+    with unsearched():
         own = list(events_of(ledger.log, ref))
         accounts = sorted({event.account for _, event in own if isinstance(event, ContactLinked | ContactUnlinked)})
         when = system_clock() if at is None else at
@@ -126,7 +126,7 @@ def _judged_one_by_one(events: Sequence[Pair]) -> Iterator[_Judged]:
 def _own_item(judged: _Judged, contact: history.Contact, policy: Policy, at: int) -> Item:
     (recorded, event), bearing = judged
     if bearing is None and isinstance(event, STATEMENTS):
-        bearing = of_own(_said(recorded, event), contact, policy, at)
+        bearing = of_own(_statement(recorded, event), contact, policy, at)
     elif bearing is None and event.type in CORRECTABLE:
         bearing = "own"
     return new(Item, (recorded, event, None, bearing))
@@ -138,19 +138,16 @@ def _through(account: str, events: Sequence[Pair], spells: Spells, policy: Polic
     for (recorded, event), out in _judged(events):
         bearing = out
         if out is None and isinstance(event, STATEMENTS):
-            bearing = of_account(_said(recorded, event), spells, policy, at)
+            bearing = of_account(_statement(recorded, event), spells, policy, at)
         elif out is None and (hold := holds.get(event.event_id)):
             bearing = of_hold(hold.opened, hold.resolved, spells, at)
         yield new(Item, (recorded, event, account, bearing))
 
 
-def _said(recorded: Recorded, event: PreferenceGranted | PreferenceRevoked) -> history.Said:
+def _statement(recorded: Recorded, event: PreferenceGranted | PreferenceRevoked) -> Statement:
     (partition, offset), recorded_at, _, _ = recorded
-    occurred, scope = min(event.occurred_at, recorded_at), event.scope
-    basis = event.basis if isinstance(event, PreferenceGranted) else None
-    moment = new(Moment, (occurred, recorded_at, partition, offset))
-    said = (basis is None, (scope.brand, scope.channel, scope.purpose), moment, event.valid_until, basis)
-    return new(history.Said, (*said, event.event_id))
+    moment = new(Moment, (min(event.occurred_at, recorded_at), recorded_at, partition, offset))
+    return new(Statement, (moment, event.valid_until, event.basis if event.type == "PreferenceGranted" else None))
 
 
 def _parts(events: Sequence[Pair]) -> list[Fields]:

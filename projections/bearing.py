@@ -4,11 +4,11 @@ A statement counts as `docs/decision-table.md` has it: it stands, has not run ou
 a later one lifts it is another question, which only a message of a given scope has an answer to.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from projections.history import Contact, Said
-from projections.membership import Spells, last_leaving, linked, linked_during, stayed
-from schemas.policy import Policy
+from projections.history import Contact
+from projections.membership import Moment, Spells, last_leaving, linked, linked_during, stayed
+from schemas.policy import Basis, Policy
 from schemas.times import DAY
 
 Bearing = Literal[
@@ -27,7 +27,20 @@ Bearing = Literal[
 COUNTING: Final[frozenset[Bearing]] = frozenset({"own", "member", "before_joining", "former_member", "lifts_only"})
 
 
-def of_own(said: Said, contact: Contact, policy: Policy, at: int) -> Bearing:
+class Statement(NamedTuple):
+    """What of a statement its bearing depends on: when it was said, and whether it is a no. A yes has a basis."""
+
+    at: Moment
+    until: int | None
+    basis: Basis | None
+
+    @property
+    def revokes(self) -> bool:
+        """Whether it is a no."""
+        return self.basis is None
+
+
+def of_own(said: Statement, contact: Contact, policy: Policy, at: int) -> Bearing:
     """Of a statement of the contact itself that stands, at a time."""
     if _has_run_out(said, policy, at):
         return "run_out"
@@ -36,7 +49,7 @@ def of_own(said: Said, contact: Contact, policy: Policy, at: int) -> Bearing:
     return "own"
 
 
-def of_account(said: Said, spells: Spells, policy: Policy, at: int) -> Bearing:
+def of_account(said: Statement, spells: Spells, policy: Policy, at: int) -> Bearing:
     """Of a statement of an account that stands; `spells`: when the contact was in it, empty where it never was."""
     left = last_leaving(spells, at)
     is_member = linked(spells, at)
@@ -57,13 +70,13 @@ def of_hold(opened: int, resolved: int | None, spells: Spells, at: int) -> Beari
     return "member" if linked_during(spells, opened, end) else "never_a_member"
 
 
-def _of_revocation(said: Said, spells: Spells, is_member: bool) -> Bearing:
+def _of_revocation(said: Statement, spells: Spells, is_member: bool) -> Bearing:
     if not is_member:
         return "former_member"
     return "member" if spells[0].joined <= said.at.occurred else "before_joining"
 
 
-def _of_grant(said: Said, spells: Spells, is_member: bool, policy: Policy, at: int) -> Bearing:
+def _of_grant(said: Statement, spells: Spells, is_member: bool, policy: Policy, at: int) -> Bearing:
     """An account's yes is one for those that were in it then and have not left since; others it only frees."""
     occurred = said.at.occurred
     was_member = linked(spells, occurred)
@@ -74,8 +87,8 @@ def _of_grant(said: Said, spells: Spells, is_member: bool, policy: Policy, at: i
     return "member" if is_member and grants and stayed(spells, occurred, at) else "lifts_only"
 
 
-def _has_run_out(said: Said, policy: Policy, at: int) -> bool:
+def _has_run_out(said: Statement, policy: Policy, at: int) -> bool:
     if said.until is not None and at > said.until:
         return True
-    days = policy.max_age_days.get(said.basis) if said.basis else None  # type: ignore[call-overload]
+    days = policy.max_age_days.get(said.basis) if said.basis else None
     return days is not None and at > said.at.occurred + days * DAY

@@ -206,7 +206,10 @@ def verify_bundle(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Check a bundle with nothing but the file and a public key. Exit code 1 if something does not hold."""
+    """Check a bundle with nothing but the file and a public key. Exit code 1 if something does not hold.
+
+    Exit code 4 if nothing does not, but a checkpoint that you gave could not be held against the log.
+    """
     if script:
         return say(Path(verification.__file__).read_text("utf-8").rstrip("\n"))
     if file is None:
@@ -214,6 +217,7 @@ def verify_bundle(
     checked = _checked(file, key, log, checkpoint or [])
     wrong = checked if isinstance(checked, list) else checked.wrong
     unchecked = [] if isinstance(checked, list) else checked.unchecked
+    unheld = [] if isinstance(checked, list) else checked.unheld
     told = [] if isinstance(checked, list) else list(checked.told())
     own = [] if key else ["The key is the bundle's own; compare it with what the operator published."]
     part = [] if log else ["Whether something was left out is not checked: that takes the log (--log)."]
@@ -224,8 +228,8 @@ def verify_bundle(
         "complete": bool(log) and not wrong,
     }  # fmt: skip
     either(json, document, [*told, *said, *own, *part, "FALSE" if wrong else holds])
-    if wrong:
-        raise typer.Exit(1)
+    if wrong or unheld:
+        raise typer.Exit(1 if wrong else 4)
 
 
 def _checked(file: Path, key: str | None, log: Path | None, kept: list[Path]) -> "verification.Bundle | list[str]":

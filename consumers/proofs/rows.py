@@ -97,9 +97,10 @@ class Reader:
         if offsets != tuple(range(self.next, expected)) or times[0] < last or sorted(times) != list(times):
             return [self._checked(one) for one in some]
         self.next, self.at = expected, times[-1]
-        for hashed, places in zip(hashes, was, strict=True):
-            if places:
-                self._earlier.add(places, hashed)
+        if any(was):
+            for hashed, places in zip(hashes, was, strict=True):
+                if places:
+                    self._earlier.add(places, hashed)
         return hashes
 
     def _checked(self, one: Scanned) -> bytes:

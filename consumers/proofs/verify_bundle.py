@@ -4,7 +4,7 @@ A file of its own: it needs Python 3.11 and `cryptography`, and nothing else. do
 
     signed checkpoint ──▶ root of the log of heads ──▶ head of a partition ──▶ leaf ──▶ event ──▶ words, name
 
-Exit code 0: all holds (what NOT CHECKED names aside). 1: lines that begin with FALSE say what does not. 2: no bundle.
+Exit code 0: all holds (NOT CHECKED aside). 1: FALSE says what does not. 2: no bundle. 4: a --checkpoint NOT CHECKED.
 """
 
 import argparse
@@ -97,11 +97,10 @@ def is_included(hashed: bytes, index: int, head: Head, proof: list[str]) -> bool
 
 
 class Tree:
-    """A tree that grows: the roots of the complete subtrees that it is made of, left to right."""
+    """A tree that grows: the roots of the complete subtrees that it is made of. Its first head is number `first`."""
 
-    def __init__(self, era: int = 0) -> None:
-        self.era = era
-        self.size = 0
+    def __init__(self, era: int = 0, first: int = 0) -> None:
+        self.era, self.first, self.size = era, first, 0
         self.peaks: list[bytes] = []
         self.signed: dict[int, set[bytes]] = {}  # of the sizes that it has not reached yet, the roots that were signed
         self.covered = 0  # how many of its leaves the bundle's checkpoint covers
@@ -133,14 +132,13 @@ def read_leaf(leaf: bytes) -> tuple[int, str, dict[str, Any]]:
 
 
 class Bundle:
-    """A bundle, checked as far as it goes by itself. `wrong` says what does not hold."""
+    """A bundle, checked as far as it goes by itself. `wrong` does not hold; against `unheld` no leaf could be held."""
 
     def __init__(self, document: dict[str, Any], vkey: str | None) -> None:
         if document.get("format") != "prefledger-bundle@1":
             raise ValueError("this is no bundle of format prefledger-bundle@1")
         self.document = document
-        self.wrong: list[str] = []
-        self.unchecked: list[str] = []
+        self.wrong, self.unchecked, self.unheld = list[str](), list[str](), list[Head]()
         self.entries: dict[tuple[str, int], tuple[int, dict[str, Any]]] = {}  # by partition and number
         self.events: dict[Any, dict[str, Any]] = {}  # by their id
         self.name, self.key = key_of(vkey or document["key"])
@@ -200,10 +198,9 @@ class Comparison:
     """An export of the log, read line by line: whether it is the log that was signed, and what of it is missing."""
 
     def __init__(self, bundle: Bundle, kept: list[Head]) -> None:
-        self.bundle = bundle
+        self.bundle, self.kept = bundle, kept
         self.refs = {said["ref"] for said in bundle.document["subjects"]}
-        self.heads = Tree()
-        self.partitions: dict[str, Tree] = {}
+        self.heads, self.partitions = Tree(), dict[str, Tree]()
         for head in (bundle.checkpoint, *kept):
             self.heads.expect(head)
 
@@ -226,7 +223,7 @@ class Comparison:
         ledger, era, _partition = head.origin.rsplit("/", 2)
         if ledger != self.bundle.name:
             raise FalseError(f"a head is of {head.origin!r}, no partition of {self.bundle.name!r}")
-        tree = self.partitions.setdefault(head.origin, Tree(int(era)))
+        tree = self.partitions.setdefault(head.origin, Tree(int(era), self.heads.size))
         tree.expect(head)
         self.grow(self.bundle.name, self.heads, text.encode())
         if self.heads.size <= self.bundle.checkpoint.size:
@@ -250,6 +247,9 @@ class Comparison:
     def end(self) -> None:
         """Whether all of it was there. From before a move it is not: no export says where its leaves stood then."""
         era = max((tree.era for tree in self.partitions.values()), default=0)
+        moved = min((tree.first for tree in self.partitions.values() if tree.era == era), default=0)
+        self.bundle.unheld += [head for head in self.kept if head.size <= moved]
+        self.bundle.unchecked += [f"the checkpoint of {head.size} heads that you kept" for head in self.bundle.unheld]
         for origin, tree in ((self.bundle.name, self.heads), *self.partitions.items()):
             if tree.signed and tree.era < era and tree is not self.heads:
                 self.bundle.unchecked.append(f"{max(tree.signed)} leaves of {origin!r}, signed before a move")
@@ -292,7 +292,7 @@ def main(arguments: list[str] | None = None) -> int:
     print("" if asked.log else "Whether something was left out is not checked: that takes the log (--log).")
     holds = "What could be checked holds" if bundle.unchecked else "All of it holds"
     print("FALSE" if bundle.wrong else f"{holds}: {len(bundle.entries)} events.")
-    return 1 if bundle.wrong else 0
+    return 1 if bundle.wrong else 4 if bundle.unheld else 0
 
 
 if __name__ == "__main__":

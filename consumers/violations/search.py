@@ -9,7 +9,8 @@ from consumers.opened import Ledger
 from consumers.violations.finding import Found, with_enforcement
 from consumers.violations.judging import Judge, rank
 from consumers.violations.noes import Anybody, Noes
-from consumers.violations.send_files import SendOptions, take_file
+from consumers.violations.send_files import take_file
+from consumers.violations.send_rows import SendOptions
 from consumers.violations.sends import Sends, take_decisions
 from ledger.decisions import Decisions
 from projections.collecting import rarely

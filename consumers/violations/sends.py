@@ -14,7 +14,8 @@ from schemas.subject import SubjectKind
 UNKNOWN: Final = "unknown"
 FOREVER: Final = 1 << 62
 ALLOWED, DENIED = b'"allowed":true', b'"allowed":false'
-SHADOW, RECHECKS = b'"shadow":true', b'"rechecks":'
+NOTHING_MORE: Final = (b'"shadow":false,"rechecks":null}', b'"shadow":false}')
+"""How a record ends, as we write it, that is of no shadow mode and takes nothing back."""
 
 
 class Message(NamedTuple):
@@ -42,6 +43,17 @@ class Send(NamedTuple):
     source: str
 
 
+class Part(NamedTuple):
+    """Sends that another process has found, in their order: each column as bytes, messages by their number here."""
+
+    counted: int
+    messages: list[Message]
+    places: "array[int]"
+    times: "array[int]"
+    kinds: "array[int]"
+    ids: bytes
+
+
 class Sends:
     """Those that are to be looked at, by contact and time."""
 
@@ -51,16 +63,19 @@ class Sends:
         self.place = noes.place
         self.count = 0
         """All that were sent in that time, to anybody."""
-        self._messages: dict[Message, int] = {}
-        self._places, self._times, self._kinds = array("q"), array("q"), array("l")
-        self._ids = bytearray()
+        self._begin()
         self._superseded = set[bytes]()
         self.file = ""
         """Of the sends whose source is a line: the file."""
 
+    def _begin(self) -> None:
+        self._messages: dict[Message, int] = {}
+        self._places, self._times, self._kinds = array("q"), array("q"), array("l")
+        self._ids = bytearray()
+
     @property
-    def asks_where(self) -> bool:
-        """Whether it matters where a contact is."""
+    def is_of_anybody(self) -> bool:
+        """Whether everybody who is named counts; then it matters where a contact is."""
         return isinstance(self._noes, Anybody)
 
     @property
@@ -92,6 +107,26 @@ class Sends:
             self._superseded.add(decision)
             self.count -= self._since <= int.from_bytes(decision[:6]) < self._end
 
+    def emptied(self) -> "Sends":
+        """The same contacts and times, and no sends."""
+        return Sends(self._noes, self._since, self._end)
+
+    def cut(self) -> Part:
+        """What is here, for `join` in another process; it is gone from here."""
+        part = Part(self.count, list(self._messages), self._places, self._times, self._kinds, bytes(self._ids))
+        self.count = 0
+        self._begin()
+        return part
+
+    def join(self, part: Part) -> None:
+        """Adds what another process has found after all that is here."""
+        numbers = [self._messages.setdefault(message, len(self._messages)) for message in part.messages]
+        self.count += part.counted
+        self._places += part.places
+        self._times += part.times
+        self._kinds.extend(numbers[kind] for kind in part.kinds)
+        self._ids += part.ids
+
     def by_contact(self) -> Iterator[Send]:
         """In the order of contacts and, of each, of time; a record that stands in the log twice comes once."""
         subjects, messages = list(self._noes.places), list(self._messages)
@@ -118,30 +153,33 @@ def take_decisions(sends: Sends, stored: Iterable[Stored]) -> int:
 
     Of a message that was asked about again before it was sent only the last answer counts.
     """
-    unreadable = 0
-    for one in stored:
-        place = sends.place(one.subject)
-        if place < 0 and sends.is_of_all_times and _is_plain(one.value):
-            sends.count += ALLOWED in one.value
-            continue
+    unreadable, passed, place_of = 0, 0, sends.place
+    of_all_times = sends.is_of_all_times
+    for _, subject, value in stored:
+        place = place_of(subject)
+        if place < 0 and of_all_times and value.endswith(NOTHING_MORE):
+            if ALLOWED in value:
+                passed += 1
+                continue
+            if DENIED in value:
+                continue
         try:
-            said = orjson.loads(one.value)
-            if said.get("rechecks"):
-                sends.supersede(_packed(said["rechecks"]))
-            if (said["allowed"] or said.get("shadow")) and sends.counts(said["at"]) and place >= 0:
-                sends.add(place, said["at"], _message(said), _packed(said["decision_id"]))
+            _take(sends, place, orjson.loads(value))
         except (ValueError, KeyError, TypeError, AttributeError):
             unreadable += 1
+    sends.count += passed
     return unreadable
+
+
+def _take(sends: Sends, place: int, said: dict[str, Any]) -> None:
+    if said.get("rechecks"):
+        sends.supersede(_packed(said["rechecks"]))
+    if (said["allowed"] or said.get("shadow")) and sends.counts(said["at"]) and place >= 0:
+        sends.add(place, said["at"], _message(said), _packed(said["decision_id"]))
 
 
 def _packed(decision_id: str) -> bytes:
     return bytes.fromhex(decision_id.replace("-", ""))
-
-
-def _is_plain(value: bytes) -> bool:
-    """Whether it can be told without reading it whether the message went out: as we write it, in no shadow mode."""
-    return (ALLOWED in value or DENIED in value) and SHADOW not in value and RECHECKS not in value
 
 
 def _message(said: dict[str, Any]) -> Message:

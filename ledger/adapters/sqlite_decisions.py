@@ -39,6 +39,9 @@ RANGE = "SELECT coalesce(min(number), 1), coalesce(max(number), 0) FROM decision
 TIME_AT = "SELECT logged_at FROM decisions WHERE number >= ? ORDER BY number LIMIT 1"
 
 
+new = tuple.__new__  # of a named tuple: a third of the time of its own constructor
+
+
 def now() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
@@ -81,8 +84,7 @@ class SqliteDecisions:
         last = end if until is None else self._first_from(until, first, end) - 1
         number = self._first_from(since, first, end) - 1
         while rows := self._file.rows(NEXT, (number, last, PAGE)):
-            for _, logged_at, subject, value in rows:
-                yield Stored(logged_at, subject, value)
+            yield from (new(Stored, row[1:]) for row in rows)
             number = rows[-1][0]
 
     def _first_from(self, at: int, low: int, end: int) -> int:

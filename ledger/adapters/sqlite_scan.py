@@ -6,6 +6,7 @@ is another one. Where the file is damaged so that rows cannot be found, the scan
 
 import sqlite3
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from ledger.adapters.sqlite_file import SqliteFile
@@ -24,8 +25,12 @@ def scan(file: SqliteFile, end: int | None = None, start: int = 0) -> Iterator[S
     Raises NotALedgerError where it cannot go on.
     """
     last, limit = start - 1 if start > 0 else LOWEST, HIGHEST if end is None else end
+    return chain.from_iterable(_chunks(file, last, limit))  # no frame of a generator is entered for a row
+
+
+def _chunks(file: SqliteFile, last: int, limit: int) -> Iterator[list[Any]]:
     while rows := _some(file, last, limit):
-        yield from rows
+        yield rows
         last = rows[-1][0]
 
 

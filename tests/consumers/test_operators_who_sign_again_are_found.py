@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consumers.cli.main import run
 from consumers.proofs import verify_bundle
 from ledger.checkpoint import Head
 from ledger.leaves import HEAD
@@ -172,11 +173,37 @@ def test_what_was_signed_before_a_move_is_said_not_to_be_checked(
     kept = operator.keep()
     operator.leaves[25] = operator.leaves[25].replace(b"Revoked", b"Granted")
     operator.tell(origin=f"{NAME}/1/0")
-    assert operator.asked_with_log(kept) == 0
+    assert operator.asked_with_log(kept) == 4
     out = capsys.readouterr().out
     assert "All of it holds" not in out
     assert "What could be checked holds: 5 events." in out
     assert f"NOT CHECKED  30 leaves of '{NAME}/0/0'" in out
+    assert "NOT CHECKED  the checkpoint of 1 heads that you kept" in out
+    log, key = str(operator.folder / "log.jsonl"), str(operator.signer.verifier)
+    bundle = str(operator.folder / "bundle.json")
+    assert run(["verify-bundle", bundle, "--key", key, "--log", log, "--checkpoint", str(kept)]) == 4
+
+
+def test_after_a_move_only_a_checkpoint_from_after_it_is_held_against_the_log(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is under no later head's mercy: what stood in the log when it was signed is in the log, moved or not."""
+    before = operator.keep()
+    operator.tell(operator.leaves[:40], origin=f"{NAME}/1/0")
+    after = operator.keep()
+    operator.tell(origin=f"{NAME}/1/0")
+    log = ("--log", str(operator.folder / "log.jsonl"))
+    assert operator.asked(*log) == 0  # nothing was demanded
+    assert lines(capsys, "NOT CHECKED  ") == [f"NOT CHECKED  30 leaves of '{NAME}/0/0', signed before a move"]
+    assert operator.asked_with_log(after) == 0
+    assert len(lines(capsys, "NOT CHECKED  ")) == 1
+    assert operator.asked(*log, "--checkpoint", str(after), "--checkpoint", str(before)) == 4
+    assert len(lines(capsys, "NOT CHECKED  ")) == 2
+    operator.leaves[25] = operator.leaves[25].replace(b"Revoked", b"Granted")
+    operator.heads.pop()
+    operator.tell(origin=f"{NAME}/1/0")
+    assert operator.asked_with_log(after) == 1
+    assert operator.asked(*log, "--checkpoint", str(before)) == 1  # what is false comes first
 
 
 def test_an_account_cannot_be_shown_as_a_number(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """What was sent to people who had said no is found: in the decision log and in gateways' own files, with the lag."""
 
 import csv
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -10,6 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import uuid_utils
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +21,9 @@ from consumers.violations.judging import REVOKED, Judge
 from consumers.violations.moments import Moments
 from consumers.violations.noes import Noes
 from consumers.violations.sends import Message as Kind
-from consumers.violations.sends import Send, Sends
+from consumers.violations.sends import Send, Sends, take_decisions
+from ledger.adapters.memory_log import MemoryLog
+from ledger.decisions import Stored
 from ledger.log import Log
 from ledger.requests import OpenFollowUp, Operate
 from schemas.errors import TimeError
@@ -28,6 +32,7 @@ from schemas.subject import parse_contact
 from schemas.times import parse_time
 from tests.consumers.commands import OFFERS, Commands
 from tests.consumers.facts_log import FactsLog
+from tests.contracts.decisions import decision
 from tests.histories import history, questions
 from tests.reference_model import answer
 
@@ -109,6 +114,26 @@ def test_allowed_decisions_are_sends_and_denied_ones_are_none(case: Commands) ->
     case.json("revoke", "account:ACC-77")
     [line] = case.lines("violations", code=1)
     assert (line["source"], line["gateway"]) == (stale["decision_id"], "old")
+
+
+@pytest.mark.parametrize("ending", ['"shadow":false,"rechecks":null}', '"shadow":false}', '"staleness_ms":200}'])
+def test_what_is_told_of_a_record_without_reading_it_is_what_it_says(ending: str) -> None:
+    """Nearly all go to people who never said no, and are counted by what stands in their bytes, if we wrote them."""
+    said = [
+        decision(allowed=True), decision(), decision(shadow=True), decision(shadow=True, allowed=True),
+        decision(allowed=True, rechecks=str(uuid_utils.uuid7())), decision(rechecks=str(uuid_utils.uuid7())),
+    ]  # fmt: skip
+    ours = [one.model_dump_json().replace('"shadow":false,"rechecks":null}', ending) for one in said]
+    assert ours[0].endswith(ending)
+    spaced = [json.dumps(json.loads(value)) for value in ours]
+    backwards = [json.dumps(dict(reversed(json.loads(value).items())), separators=(",", ":")) for value in ours]
+    counts = []
+    for values in (ours, spaced, backwards):
+        sends = Sends(Noes(cast(Log, MemoryLog(1))))
+        stored = [Stored(1, bytes(16), value.encode()) for value in values]
+        assert take_decisions(sends, [*stored, Stored(1, bytes(16), b"poison" + ending.encode())]) == 1
+        counts.append(sends.count)
+    assert counts == [4 - 2] * 3  # of the four that went out two are answers to what is taken back
 
 
 # --- since when

@@ -88,7 +88,10 @@ def test_checkpoints_from_before_two_moves_are_checked_in_the_log_of_now(
     assert found.wrong == []
     earlier = {head.origin for _at, era, _partition, head in checkpoints.heads.all if era < 2}
     assert len(earlier) > 1
-    assert {line.split()[3].strip("',") for line in found.unchecked} == earlier  # `verify` has checked those, above
+    old, *trees = found.unchecked
+    assert {line.split()[3].strip("',") for line in trees} == earlier  # `verify` has checked those, above
+    assert "that you kept" in old
+    assert len(found.unheld) == 1
 
 
 @pytest.mark.parametrize("forge", ["edit", "drop", "swap"])
