@@ -25,6 +25,8 @@ Told = Callable[[int], None]
 
 RUNS: Final = f"^'*[{FORMULA}]"
 TIME: Final = pa.timestamp("ms", "UTC")
+OBJECTS: Final = 4_096
+"""Rows that are objects of Python at one time: a cell takes several times its bytes then."""
 
 
 def write(extract: Extract, path: Path, milliseconds: bool = False, tell: Told = lambda _rows: None) -> int:
@@ -102,8 +104,10 @@ def _json_lines(path: Path, schema: pa.Schema) -> Iterator[Write]:
 
         def add(batch: pa.RecordBatch) -> None:
             columns = [_as_text(column) for column in batch.columns]
-            rows = pa.record_batch(columns, names=schema.names).to_pylist()
-            file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+            whole = pa.record_batch(columns, names=schema.names)
+            for start in range(0, whole.num_rows, OBJECTS):
+                rows = whole.slice(start, OBJECTS).to_pylist()
+                file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
         yield add
 

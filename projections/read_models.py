@@ -14,6 +14,9 @@ from projections.rows.coverage import Alike
 from projections.rows.flat import Row
 from projections.statement import Fields
 
+Keys = Collection[str] | Collection[int]
+"""Values of one column."""
+
 
 class OtherVersionError(LedgerError):
     """The tables are of another version than this program. Nothing was changed."""
@@ -39,6 +42,14 @@ class Revocation(NamedTuple):
     event_id: str
     requested_at: int
     recorded_at: int
+
+
+class Left(NamedTuple):
+    """What there was before rows were left: all of it, which of it went, and which rows came."""
+
+    before: Collection[Row]
+    gone: Collection[Row]
+    came: Collection[Row]
 
 
 class Turn(Protocol):
@@ -83,12 +94,12 @@ class Turn(Protocol):
         """Adds rows, in the order of the table's columns."""
         ...
 
-    def rows(self, table: str, column: str, values: Collection[str]) -> Collection[Row]:
+    def rows(self, table: str, column: str, values: Keys) -> Collection[Row]:
         """The rows that have one of the values in a column."""
         ...
 
-    def leave(self, table: str, column: str, values: Collection[str], rows: Sequence[Row]) -> Collection[Row]:
-        """Leaves just these of the rows that have one of the values in a column; answers which there were before.
+    def leave(self, table: str, column: str, values: Keys, rows: Sequence[Row]) -> Left:
+        """Leaves just these of the rows that have one of the values in a column; answers what that changed.
 
         What is there already is not written again.
         """

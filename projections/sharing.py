@@ -17,7 +17,7 @@ HIDDEN = INTERNAL | {"rejected"}
 """Tables of which nothing is in a view: what the projector keeps for itself, and what was no event."""
 PEOPLE = frozenset({"subject", "account", "decided_by", "actor", "assignee"})
 """Columns that hold references; a view has the pseudonym in their place, under the same name."""
-TIMES = frozenset({"valid_from", "valid_to", "valid_until", "since", "opted_out_since", "hour"})
+TIMES = frozenset({"valid_from", "valid_to", "valid_until", "since", "opted_out_since", "hour", "day"})
 """Columns of milliseconds besides those that end in `_at`."""
 PLAIN = frozenset({
     "partition", "offset", "event_id", "type", "kind", "scope", "brand", "channel", "purpose", "state", "level",

@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from consumers.projector.counting import Moved, count_anew, count_on, members
+from consumers.projector.counting import Moved, count_anew, count_days, count_on, members
 from ledger.log import Recorded
 from projections import history
 from projections.catch_up import events_in
@@ -18,6 +18,7 @@ from projections.fold import Part, fold, key_of, to_fields
 from projections.history import Account
 from projections.read_models import Place, ReadModels, Turn, chunked
 from projections.reference_data import Reference
+from projections.rows.days import Days, begun, day_rows
 from projections.rows.flat import Row, clean, event_row
 from projections.rows.intervals import Asking
 from projections.rows.made import CONTACTS, Rows, Told, add_current_rows, add_own_rows, told
@@ -27,7 +28,7 @@ from schemas.events import OPERATOR_POLICY, OPERATOR_SENDERS
 
 AT_ONCE: Final = 5_000
 """For how many subjects rows are made between two writes; bounds memory where an account has very many members."""
-MADE_WITH: Final = "rows 3"
+MADE_WITH: Final = "rows 4"
 """Goes up whenever rows are made otherwise: what another program made, or began, is made anew."""
 RULES: Final = "rules"
 """The mark of the rules by which the rows were made: this program's, and the policy's."""
@@ -103,7 +104,7 @@ def remake(turn: Turn, touched: Touched, at: int) -> None:
     for some in chunked(affected, AT_ONCE):
         made = _current(turn, some, known, asking, at)
         rows = made["current_preferences"]
-        was = turn.leave("current_preferences", "subject", some, rows)
+        was = turn.leave("current_preferences", "subject", some, rows).before
         turn.leave("coming_changes", "subject", some, made["coming_changes"])
         moved.subtract(members({name: before.get(name, ()) for name in some}, was))
         moved.update(members({name: after.get(name, ()) for name in some}, rows))
@@ -147,8 +148,9 @@ def all_known(turn: Turn, many: int) -> Iterator[list[Told]]:
 
 def remake_all(turn: Turn, asking: Asking, at: int) -> None:
     """Makes the rows of every subject from the states, but for the counts of accounts."""
-    for table in (*OWN, "current_preferences", "coming_changes", "senders"):
+    for table in (*OWN, "history_by_day", "current_preferences", "coming_changes", "senders"):
         turn.clear(table)
+    days = Days()
     for known in all_known(turn, AT_ONCE):
         rows: Rows = defaultdict(list)
         for one in known:
@@ -156,6 +158,8 @@ def remake_all(turn: Turn, asking: Asking, at: int) -> None:
         add_current(turn, rows, [one for one in known if one.kind in CONTACTS], asking, at)
         for table, made in rows.items():
             turn.add(table, made)
+        days.update(begun(rows["preference_history"]))
+    turn.add("history_by_day", day_rows(days))
 
 
 def _remake_own(
@@ -166,8 +170,8 @@ def _remake_own(
     rows: Rows = defaultdict(list)
     for one in known.values():
         add_own_rows(rows, one, asking)
-    for table in OWN:
-        turn.leave(table, "subject", states.keys(), rows[table])
+    left = {table: turn.leave(table, "subject", states.keys(), rows[table]) for table in OWN}
+    count_days(turn, left["preference_history"])
     if OPERATOR_SENDERS in states:
         turn.clear("senders")
         turn.add("senders", rows["senders"])

@@ -1,7 +1,8 @@
-"""The members of accounts, counted by what they hold, and how far opt-outs reach among them: kept by difference.
+"""What is counted of the rows is kept by difference: the members of accounts by what they hold, the history by day.
 
 What a turn does to one number costs as much as its accounts have kinds of members, not as they have members: an
-account of a hundred thousand numbers is a handful of counts, and stays one while its numbers change one by one.
+account of a hundred thousand numbers is a handful of counts, and stays one while its numbers change one by one. A day
+of a million changes is a row for each scope.
 """
 
 from collections import Counter, defaultdict
@@ -12,8 +13,9 @@ from typing import Final
 import orjson
 
 from ledger.errors import NotALedgerError
-from projections.read_models import Turn, chunked
+from projections.read_models import Left, Turn, chunked
 from projections.rows.coverage import Alike, Held, coverage_rows
+from projections.rows.days import begun, day_rows
 from projections.rows.flat import Row
 
 AT_ONCE: Final = 5_000
@@ -82,6 +84,19 @@ def _count(
         turn.leave("accounts", "subject", names, rows["accounts"])
         turn.leave("account_groups", "account", names, rows["account_groups"])
         turn.leave("account_coverage", "account", names, rows["account_coverage"])
+
+
+def count_days(turn: Turn, history: Left) -> None:
+    """Goes on from what was counted before, by what a turn has changed in `preference_history`."""
+    moved = begun(history.came)
+    moved.subtract(begun(history.gone))
+    days = {key[0] for key, more in moved.items() if more}
+    if not days:
+        return
+    moved.update({(*key,): many for *key, many in turn.rows("history_by_day", "day", days)})
+    if any(many < 0 for many in moved.values()):
+        raise NotALedgerError(f"fewer than no changes of a day are left. {WRITTEN_BY_OTHERS}")
+    turn.leave("history_by_day", "day", days, day_rows(moved))
 
 
 def _coverage(account: str, since: dict[str, int], own: Mapping[str, int]) -> Iterator[Row]:

@@ -29,7 +29,7 @@ class Column(NamedTuple):
 
 def is_asked_time(name: str) -> bool:
     """Whether a whole number of this name in a query is taken for milliseconds; an `hour` may be one of the day."""
-    return is_time(name) and name != "hour"
+    return is_time(name) and name not in ("hour", "day")
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:

@@ -1,33 +1,37 @@
-"""Extracts of read models in PostgreSQL: the server writes CSV by COPY, and Arrow reads it.
+"""Extracts of read models in PostgreSQL: Arrow's own driver, to which the server sends COPY in its binary form.
 
-COPY says of each cell whether it is null or an empty text, so nothing is lost on the way. The transaction is read-only
-and of one moment. An analyst's role, which sees no tables, gets the views of the same names.
+Binary says of each cell whether it is null or an empty text, and nothing is written out in digits and read again. The
+transaction is read-only and of one moment. An analyst's role, which sees no tables, gets the views of the same names.
 """
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Final
 
-import psycopg
+import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
-import pyarrow.csv as pc
-from psycopg import pq
+from adbc_driver_postgresql import StatementOptions
 
+from projections.adapters.arrow_reading import batches_of, said
 from projections.adapters.extract_columns import at_time, checked, is_asked_time, named_apart
-from projections.adapters.read_model_engine import LIVE, engine_of, explained
+from projections.adapters.read_model_engine import LIVE, conninfo_of, database_url, in_our_words
 from projections.extracts import AS_OF, Extract
 from projections.sharing import is_time
 from schemas.errors import InputError
 
 SEARCHED: Final = f"{LIVE},analysis"
-BLOCK: Final = 1 << 22
+ONE_MOMENT: Final = {"default_transaction_isolation": "repeatable read", "default_transaction_read_only": "on"}
+BLOCK: Final = 1 << 23
+"""Bytes of a batch: few enough that three of them are little, enough rows for a group of a Parquet file."""
 UTC_TIME: Final = pa.timestamp("us", "UTC")
 TYPES: Final = {
-    16: pa.bool_(), 20: pa.int64(), 21: pa.int64(), 23: pa.int64(), 700: pa.float64(), 701: pa.float64(),
-    1700: pa.float64(), 1082: pa.date32(), 1114: pa.timestamp("us"), 1184: UTC_TIME,
+    "bool": pa.bool_(), "int2": pa.int64(), "int4": pa.int64(), "int8": pa.int64(), "float8": pa.float64(),
+    "text": pa.string(), "varchar": pa.string(), "bpchar": pa.string(), "date": pa.date32(),
+    "timestamp": pa.timestamp("us"), "timestamptz": UTC_TIME,
 }  # fmt: skip
-BYTES: Final = 17
+"""What comes as it is."""
+AS_DOUBLE: Final = {"numeric": "::float8", "float4": "::text::float8"}
+"""Other numbers, and how the server makes doubles of them; whatever else there is it writes as text."""
 OF_THE_QUERY: Final = ("42", "22", "25006", "57014", "0A")
 """SQLSTATEs of a query that is wrong, that writes, or that took longer than its role may."""
 NO_RIGHTS: Final = "42501"
@@ -37,109 +41,98 @@ class PostgresExtracts:
     """The read models in one database. Raises InputError."""
 
     def __init__(self, url: str) -> None:
-        self._engine = engine_of(url, SEARCHED)
+        self._url = database_url(url)
+        self._conninfo = conninfo_of(url, SEARCHED, ONE_MOMENT)
 
     @contextmanager
     def table(self, name: str, at: int | None = None) -> Iterator[Extract]:
         """All rows of a read model, now or as it was."""
         checked(name, at)
-        with self._reading() as connection:
-            types = _described(connection, f'SELECT * FROM "{name}"')  # noqa: S608  # a name of ours
-            times = frozenset(name for name, of in types.items() if of == pa.int64() and is_time(name))
-            sql, left = _selected(name, at, types)
-            yield Extract(pa.schema(left), _copied(connection, sql, left), times & left.keys())
+        with self._reading() as cursor:
+            kinds = _described(cursor, f'SELECT * FROM "{name}"')  # noqa: S608  # a name of ours
+            sql, left = _selected(name, at, kinds)
+            schema = _schema(left)
+            times = frozenset(field.name for field in schema if field.type == pa.int64() and is_time(field.name))
+            with batches_of(cursor, _in_types(sql, left)) as batches:
+                yield Extract(schema, (batch.cast(schema) for batch in batches), times)
 
     @contextmanager
     def query(self, sql: str) -> Iterator[Extract]:
         """The rows of a query, which PostgreSQL itself takes for one statement that reads."""
         sql = sql.strip().rstrip(";")
-        with self._reading() as connection:
+        with self._reading() as cursor:
             try:
-                types = _described(connection, sql)
-                times = frozenset(name for name, of in types.items() if of == pa.int64() and is_asked_time(name))
-                yield Extract(pa.schema(types), _copied(connection, sql, types), times)
-            except psycopg.Error as error:
+                kinds = _described(cursor, sql)
+                schema = _schema(kinds)
+                times = frozenset(
+                    field.name for field in schema if field.type == pa.int64() and is_asked_time(field.name)
+                )
+                with batches_of(cursor, _in_types(sql, kinds)) as batches:
+                    yield Extract(schema, (batch.cast(schema) for batch in batches), times)
+            except adbc.Error as error:
                 state = error.sqlstate or ""
                 if state.startswith(OF_THE_QUERY) and state != NO_RIGHTS:
-                    said = " ".join(str(error).split())
                     raise InputError(
-                        f"this query cannot be answered ({said}); a query reads, and is one statement"
+                        f"this query cannot be answered ({said(error)}); a query reads, and is one statement"
                     ) from None
                 raise
 
     def close(self) -> None:
-        """Lets go of the database."""
-        self._engine.dispose()
+        """There is nothing to let go of: each extract has a connection of its own."""
 
     @contextmanager
-    def _reading(self) -> Iterator[psycopg.Connection[Any]]:
-        with explained(self._engine):
-            pooled = self._engine.raw_connection()
-            try:
-                connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
-                connection.read_only = True
-                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                yield connection
-            finally:
-                pooled.invalidate()  # a COPY may be under way
+    def _reading(self) -> Iterator[adbc.Cursor]:
+        """A cursor in a transaction that ends with the block."""
+        try:
+            with adbc.connect(self._conninfo) as connection, connection.cursor() as cursor:
+                cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BLOCK)})
+                yield cursor
+        except adbc.Error as error:
+            raise in_our_words(self._url, error) from error
 
 
-def _described(connection: psycopg.Connection[Any], sql: str) -> dict[str, pa.DataType]:
-    """The columns of one statement. Prepared, it can be no more than one. Raises InputError, psycopg.Error."""
-    connection.execute("SELECT 1")  # begins the transaction
-    prepared = connection.pgconn.prepare(b"", sql.encode())
-    if prepared.status != pq.ExecStatus.COMMAND_OK:
-        raise psycopg.errors.error_from_result(prepared)
-    found = connection.pgconn.describe_prepared(b"")
-    names = named_apart([(found.fname(place) or b"").decode() for place in range(found.nfields)])
-    types: dict[str, pa.DataType] = {}
-    for place, name in enumerate(names):
-        if found.ftype(place) == BYTES:
+def _described(cursor: adbc.Cursor, sql: str) -> dict[str, str]:
+    """The columns of one statement, with PostgreSQL's names of their types. It is prepared and not run, and prepared it
+    can be no more than one. Raises InputError, adbc.Error.
+    """
+    found = cursor.adbc_execute_schema(sql) if sql else pa.schema([])
+    names = named_apart(found.names)
+    kinds = {
+        name: (field.metadata or {}).get(b"POSTGRESQL:type", b"").decode()
+        for name, field in zip(names, found, strict=True)
+    }
+    for name, kind in kinds.items():
+        if kind == "bytea":
             raise InputError(f"the column {name} holds bytes, which not every format has; select encode({name}, 'hex')")
-        types[name] = TYPES.get(found.ftype(place), pa.string())
-    return types
+    return kinds
 
 
-def _selected(name: str, at: int | None, types: dict[str, pa.DataType]) -> tuple[str, dict[str, pa.DataType]]:
+def _schema(kinds: Mapping[str, str]) -> pa.Schema:
+    others = {kind: pa.float64() for kind in AS_DOUBLE}
+    return pa.schema([(name, (TYPES | others).get(kind, pa.string())) for name, kind in kinds.items()])
+
+
+def _in_types(sql: str, kinds: Mapping[str, str]) -> str:
+    """The query, its columns in types that files have."""
+    if all(kind in TYPES for kind in kinds.values()):
+        return f"{sql}\n"  # which may end in a comment
+    columns = ((_quoted(name), "" if kind in TYPES else AS_DOUBLE.get(kind, "::text")) for name, kind in kinds.items())
+    return f"SELECT {', '.join(f'{name}{cast} AS {name}' for name, cast in columns)} FROM (\n{sql}\n) AS asked"  # noqa: S608
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _selected(name: str, at: int | None, kinds: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
     """What is selected of a read model, and the columns that this has."""
     if at is None:
-        return f'SELECT * FROM "{name}"', types  # noqa: S608
+        return f'SELECT * FROM "{name}"', kinds  # noqa: S608
     as_of = AS_OF[name]
-    literal = "to_timestamp({} / 1000.0)" if UTC_TIME in types.values() else "{}"
-    left = {column: of for column, of in types.items() if column not in as_of.without}
+    literal = "to_timestamp({} / 1000.0)" if "timestamptz" in kinds.values() else "{}"
+    left = {column: kind for column, kind in kinds.items() if column not in as_of.without}
     selected = ", ".join(
         f'{at_time(as_of.columns[column], at, literal)} AS "{column}"' if column in as_of.columns else f'"{column}"'
         for column in left
     )
     return f'SELECT {selected} FROM "{name}" WHERE {at_time(as_of.rows, at, literal)}', left  # noqa: S608
-
-
-def _copied(connection: psycopg.Connection[Any], sql: str, types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    statement = f"COPY (\n{sql}\n) TO STDOUT (FORMAT csv, HEADER)".encode()
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        yield from pc.open_csv(
-            _Stream(copy),
-            pc.ReadOptions(column_names=list(types), skip_rows=1, block_size=BLOCK),
-            pc.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-            pc.ConvertOptions(
-                column_types=types, null_values=[""], true_values=["t"], false_values=["f"],
-                strings_can_be_null=True, quoted_strings_can_be_null=False,
-            ),
-        )  # fmt: skip
-
-
-class _Stream(io.RawIOBase):
-    """What a COPY sends, as a file that Arrow can read; the server sends row by row."""
-
-    def __init__(self, copy: psycopg.Copy) -> None:
-        self._copy, self._waiting = copy, bytearray()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._waiting) < size and (some := self._copy.read()):
-            self._waiting += some
-        taken = bytes(self._waiting[:size])
-        del self._waiting[:size]
-        return taken

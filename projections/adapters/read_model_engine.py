@@ -1,12 +1,13 @@
 """How the database of the read models is reached, SQLite or PostgreSQL, and what its errors mean."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 
 from ledger.errors import NoRoomError, NotALedgerError, UnavailableError
 from projections.adapters.sqlite_engine import sqlite_engine
@@ -16,6 +17,8 @@ from schemas.errors import InputError
 LIVE: Final = "read_models"
 """The schema of the tables that are read, where a database has schemas."""
 CONNECT_S: Final = 10
+BLANK: Final = "\\ "
+"""A blank within a setting, as a server reads its options."""
 LOCKED: Final = "55P03"
 POSTGRES: Final = ("postgresql", "postgres")
 NO_ROOM: Final = ("53100",)
@@ -61,10 +64,23 @@ def engine_of(url: str, schema: str = LIVE) -> sa.Engine:
         engine = sqlite_engine(parsed)
         sa.event.listen(engine, "connect", _read_while_written)
         return engine
-    options = {"options": f"-c search_path={schema} -c timezone=UTC", "connect_timeout": CONNECT_S}
-    return sa.create_engine(
-        parsed, connect_args=options | {"application_name": "prefledger"}, pool_pre_ping=True, pool_size=2
-    )
+    return sa.create_engine(parsed, connect_args=_connecting(schema), pool_pre_ping=True, pool_size=2)
+
+
+def conninfo_of(url: str, schema: str, settings: Mapping[str, str]) -> str:
+    """The same server, and all that the URL says of how to reach it, for a driver that takes libpq's own words.
+
+    `settings`: of the session, beside those of `engine_of`.
+    """
+    parsed = database_url(url)
+    _, asked = parsed.get_dialect()().create_connect_args(parsed)
+    return make_conninfo(**{**asked, **_connecting(schema, settings), "client_encoding": "UTF8"})
+
+
+def _connecting(schema: str, settings: Mapping[str, str] | None = None) -> dict[str, Any]:
+    session = {"search_path": schema, "timezone": "UTC"} | dict(settings or {})
+    options = " ".join(f"-c {name}={value.replace(' ', BLANK)}" for name, value in session.items())
+    return {"options": options, "connect_timeout": CONNECT_S, "application_name": "prefledger"}
 
 
 def _read_while_written(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own

@@ -26,10 +26,12 @@ def hold_turns(connection: sa.Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE positions IN EXCLUSIVE MODE")
 
 
-def among(connection: sa.Connection, column: sa.Column[Any], values: Collection[str]) -> sa.ColumnElement[bool]:
+def among(
+    connection: sa.Connection, column: sa.Column[Any], values: Collection[str] | Collection[int]
+) -> sa.ColumnElement[bool]:
     """Whether a column is one of any number of values, which go in as one."""
     if is_postgres(connection):
-        return column == sa.any_(_array(values))
+        return column == sa.any_(sa.cast(_array([str(value) for value in values]), postgresql.ARRAY(column.type)))
     listed = sa.func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
     return column.in_(sa.select(listed.c.value))
 

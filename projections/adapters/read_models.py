@@ -125,6 +125,17 @@ PREFERENCE_HISTORY = sa.Table(
     _time("recorded_at", "When that event was recorded."),
     comment="Every interval of what a subject itself had said of a scope; corrections and expiry are worked in.",
 )
+HISTORY_BY_DAY = sa.Table(
+    "history_by_day",
+    READ_MODELS,
+    _time("day", "Begin of the day, UTC.", key=True),
+    _text("kind", "What the subjects are: number, email or account.", key=True),
+    _scope(),
+    *_paths("of the statement"),
+    _text("state", "revoked, granted, or expired.", key=True),
+    _count("count", "How many rows of preference_history with just these begin on that day."),
+    comment="preference_history counted by the day on which its intervals begin, exactly; also after a correction.",
+)
 CURRENT_PREFERENCES = sa.Table(
     "current_preferences",
     READ_MODELS,

@@ -26,7 +26,7 @@ from projections.adapters.read_models import (
     STATES,
 )
 from projections.fold import Part, from_bytes, to_bytes, unpacked
-from projections.read_models import Place, ReadModels, Revocation, chunked
+from projections.read_models import Keys, Left, Place, ReadModels, Revocation, chunked
 from projections.rows.coverage import Alike
 from projections.rows.flat import Row
 from projections.rows.intervals import REVOKED
@@ -167,19 +167,20 @@ class SqlTurn:
         insert(self._connection, READ_MODELS.tables[table], rows)
         self.named |= references_in(READ_MODELS.tables[table], rows)
 
-    def rows(self, table: str, column: str, values: Collection[str]) -> Collection[Row]:
+    def rows(self, table: str, column: str, values: Keys) -> Collection[Row]:
         """The rows that have one of the values in a column."""
         return self._places(table, column, values).keys()
 
-    def leave(self, table: str, column: str, values: Collection[str], rows: Sequence[Row]) -> Collection[Row]:
-        """Leaves just these of the rows that have one of the values in a column; answers which there were before."""
+    def leave(self, table: str, column: str, values: Keys, rows: Sequence[Row]) -> Left:
+        """Leaves just these of the rows that have one of the values in a column; answers what that changed."""
         there, wanted = self._places(table, column, values), set(rows)
-        gone = [place for row, place in there.items() if row not in wanted]
-        remove_at(self._connection, READ_MODELS.tables[table], gone)
-        self.add(table, [row for row in rows if row not in there])
-        return there.keys()
+        gone = {row: place for row, place in there.items() if row not in wanted}
+        remove_at(self._connection, READ_MODELS.tables[table], gone.values())
+        came = [row for row in rows if row not in there]
+        self.add(table, came)
+        return Left(there.keys(), gone.keys(), came)
 
-    def _places(self, table: str, column: str, values: Collection[str]) -> dict[Row, str]:
+    def _places(self, table: str, column: str, values: Keys) -> dict[Row, str]:
         """Rows, and where each lies: that holds for as long as nobody else may write, which is to the turn's end."""
         if not values:
             return {}

@@ -144,6 +144,48 @@ NOT_READING = [
 ]  # fmt: skip
 
 
+OTHER_TYPES = {
+    "1.50::numeric": 1.5, "'NaN'::numeric": float("nan"), "0.1::float4": 0.1, "2::int2": 2, "3::oid": "3",
+    "'n'::name": "n", "'a '::char(3)": "a  ", "'{1,NULL}'::int[]": "{1,NULL}", "'{\"a\": 1}'::jsonb": '{"a": 1}',
+    "interval '1 day'": "1 day",
+    "'10.0.0.0/8'::cidr": "10.0.0.0/8", "'10:20'::time": "10:20:00", "'018f0000-0000-7000-8000-000000000000'::uuid":
+    "018f0000-0000-7000-8000-000000000000", "true": True, "NULL::numeric": None, "NULL": None, "ROW(1, 'a')": "(1,a)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_types_that_no_file_has_come_as_text_and_all_numbers_as_numbers(extracts: Extracts) -> None:
+    selected = ", ".join(f'{sql} AS "column ""{n}"""' for n, sql in enumerate(OTHER_TYPES))
+    [row] = answer(extracts, f"SELECT {selected} -- in the types of the server")
+    assert list(map(repr, row.values())) == list(map(repr, OTHER_TYPES.values()))
+    assert list(row)[1] == 'column "1"'
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_whoever_wants_no_more_rows_waits_for_none(url: str, extracts: Extracts) -> None:
+    with extracts.query("SELECT generate_series(1, 1000000000000) AS n") as extract:
+        assert next(extract.batches).num_rows > 0
+    engine = engine_of(url)
+    with engine.connect() as connection:
+        asked = (
+            "SELECT query FROM pg_stat_activity WHERE query LIKE '%generate_series(1, 1%' AND pid <> pg_backend_pid()"
+        )
+        assert connection.execute(sa.text(asked)).all() == []
+    engine.dispose()
+
+
+def test_columns_that_begin_empty_have_their_type_all_the_same(
+    url: str, extracts: Extracts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_extracts, "BLOCK", 3)
+    said = {"due_at": 7, "assignee": "someone", "resolution": "done"}
+    rows = [{"follow_up": f"f{n}"} | (said if n > 20 else {}) for n in range(25)]
+    fill(url, "follow_ups", rows)
+    found = {row["follow_up"]: row for row in rows_of(extracts, "follow_ups")}
+    assert [found[row["follow_up"]]["assignee"] for row in rows] == [None] * 21 + ["someone"] * 4
+    assert [found[row["follow_up"]]["due_at"] for row in rows] == [None] * 21 + [7] * 4
+
+
 def test_what_does_more_than_read_is_refused_and_changes_nothing(url: str, extracts: Extracts) -> None:
     fill(url, "accounts", [{"subject": "a"}])
     for sql in NOT_READING:

@@ -20,6 +20,7 @@ from projections.rows.made import CONTACTS, Rows, add_current_rows, add_own_rows
 from projections.rows.subjects import sender_rows
 from projections.view import Rejected
 from schemas.events import OPERATOR_POLICY, OPERATOR_SENDERS
+from schemas.times import DAY
 
 COMPARED = set(READ_MODELS.tables) - {"positions", "marks", "enforcement", "decisions"}
 
@@ -51,7 +52,13 @@ def expected(log: Log, at: int) -> dict[str, list[tuple[Any, ...]]]:
     assert rows["senders"] == list(sender_rows(reference))
     heard = _log_rows(log, rows)
     _counts(rows, heard, at)
+    rows["history_by_day"] = [(*key, many) for key, many in Counter(map(_day_of, rows["preference_history"])).items()]
     return {name: _ordered(rows[name]) for name in COMPARED}
+
+
+def _day_of(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    _subject, scope, start, _end, kind, *paths, state, _level, _event_id, _recorded_at = row
+    return (start // DAY * DAY, kind, scope, *paths, state)
 
 
 def _log_rows(log: Log, rows: Rows) -> dict[str, int]:
