@@ -10,7 +10,7 @@ from typing import Any
 from consumers.bootstrap import open_ledger
 from consumers.replica import Replica
 from ledger.adapters.kafka_client import producer
-from ledger.errors import WrongSecretError
+from ledger.errors import UnavailableError, WrongSecretError
 from ledger.log import Recorded
 from ledger.reference import SECRET_BYTES, References
 from projections.adapters.memory_view import MemoryView
@@ -134,6 +134,25 @@ def _references(scene: Scene) -> References:
     return References(bytes.fromhex(scene.stage.settings.secret_file.read_text().strip()))
 
 
+def _once_it_can(forge: Fault) -> Fault:
+    """A broker that has come back takes connections before it leads its partitions."""
+
+    def forging(scene: Scene, rng: Random) -> None:
+        wait_until(lambda: _is_open(scene), READY_S, "the ledger can be opened")
+        forge(scene, rng)
+
+    return forging
+
+
+def _is_open(scene: Scene) -> bool:
+    try:
+        open_ledger(scene.stage.settings).open_objects.close()
+    except UnavailableError:
+        return False
+    return True
+
+
 FORGERIES: dict[str, Fault] = {
-    each.__name__: each for each in (poison, poison_tables, large_record, spoil_snapshot, forge_snapshot, wrong_secret)
+    each.__name__: _once_it_can(each)
+    for each in (poison, poison_tables, large_record, spoil_snapshot, forge_snapshot, wrong_secret)
 }
