@@ -47,3 +47,8 @@ def test_the_installed_wheel_records_and_decides_without_the_tree(wheel: Path, t
     assert prefledger("revoke", "+14165550123").returncode == 0
     denied = prefledger("decide", "+14165550123", "--channel", "sms", "--purpose", "marketing.offers")
     assert denied.returncode == 1, denied.stderr
+
+
+def test_a_command_loads_no_arrays_and_no_client_of_kafka_before_it_needs_them() -> None:
+    code = "import sys, consumers.cli.main; print({'numpy', 'kafka', 'faust', 'pyarrow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "set()\n"

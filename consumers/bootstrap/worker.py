@@ -83,7 +83,7 @@ async def _run(
 async def _until_asked(worker: Worker, asked: asyncio.Event) -> None:
     app = worker.app
     tasks: list[asyncio.Task[Any]] = [
-        asyncio.create_task(coroutine) for coroutine in (app.start(), asked.wait(), app._crashed.wait())
+        asyncio.create_task(coroutine) for coroutine in (worker.start(), asked.wait(), app._crashed.wait())
     ]
     await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
     log.info("ending" if asked.is_set() else "ending because of an error")

@@ -4,7 +4,6 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 import orjson
 
 from consumers.violations.noes import Anybody, Noes
@@ -129,6 +128,8 @@ class Sends:
 
     def by_contact(self) -> Iterator[Send]:
         """In the order of contacts and, of each, of time; a record that stands in the log twice comes once."""
+        import numpy as np  # which few commands need
+
         subjects, messages = list(self._noes.places), list(self._messages)
         places, times = np.frombuffer(self._places, np.int64), np.frombuffer(self._times, np.int64)
         moment, seen = (-1, -1), set[bytes]()

@@ -13,6 +13,7 @@ import logging
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from pydantic import ValidationError
 
 from ledger.errors import NotALedgerError, UnavailableError
 from projections.adapters.faust_batch import Batch, Folder, Foreign
@@ -119,7 +120,7 @@ class Ownership:
     def _mark(self, number: int) -> Watermark | None:
         """How far the tables say that a partition was folded; None unless they were recovered to their ends.
 
-        Raises NotALedgerError where they disagree, which no transaction leaves behind.
+        Raises NotALedgerError where they disagree or cannot be read, which no transaction leaves behind.
         """
         recovery = self._app.tables.recovery
         marks: dict[Table, Watermark] = {}
@@ -130,7 +131,7 @@ class Ownership:
                 return None
             stored = table.partition(number).get(watermark_key(number).encode())
             if stored is not None:
-                marks[name] = Watermark.model_validate_json(stored)
+                marks[name] = _read(name, number, stored)
         last = max(marks.values(), key=lambda mark: mark.offset, default=None)
         if last is None:
             return Watermark(partition=number, offset=NEVER_BEGUN, recorded_at=0)
@@ -199,6 +200,17 @@ class Ownership:
         """Notes how far the partitions are behind."""
         for number in list(self._partitions):
             self._metrics.measure(number, self._app.consumer.highwater(self.source(number)))
+
+
+def _read(table: Table, number: int, stored: bytes) -> Watermark:
+    try:
+        return Watermark.model_validate_json(stored)
+    except ValidationError as error:
+        # The other tables' would not do: this one may be the only one that the last entries have changed.
+        raise NotALedgerError(
+            f"{table}'s watermark of partition {number} cannot be read: somebody else wrote there. Rebuild the tables: "
+            "prefledger worker rebuild"
+        ) from error
 
 
 def _agrees(table: Table, mark: Watermark, last: Watermark) -> bool:

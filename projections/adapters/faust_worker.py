@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ledger.broker import Broker
+from ledger.errors import UnavailableError
 from projections.adapters.faust_batch import Folder, Foreign, States
 from projections.adapters.faust_fold import ProductFold
 from projections.adapters.faust_metrics import WorkerMetrics
@@ -44,6 +45,18 @@ class Worker:
 
     app: "faust.App"
     metrics: WorkerMetrics
+
+    async def start(self) -> None:
+        """Starts it. What goes wrong crashes the application: Faust tells nobody of a start that has failed, and the
+        broker may go just after its topics were found right."""
+        from aiokafka.errors import KafkaError
+
+        try:
+            await self.app.start()
+        except KafkaError as error:
+            await self.app.crash(UnavailableError(f"the broker went away at the start: {error}"))
+        except Exception as error:
+            await self.app.crash(error)
 
 
 def build(broker: Broker, partitions: int, options: Options | None = None, folder: Folder | None = None) -> Worker:

@@ -4,7 +4,7 @@ import http.client
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ class Part:
         self, name: str, arguments: list[str], folder: Path, environment: Mapping[str, str], port: int
     ) -> None:
         self.name, self.port = name, port
-        self.arguments, self._folder, self._environment = arguments, folder, environment
+        self.arguments, self.environment, self._folder = arguments, environment, folder
         self._process: Process | None = None
 
     @property
@@ -34,10 +34,10 @@ class Part:
         assert self._process is not None, f"{self.name} was not started"
         return self._process
 
-    def start(self) -> None:
-        """Starts it; whether it is ready is another question."""
-        command = [str(COMMAND), *self.arguments]
-        self._process = Process(self.name, command, self._folder / f"{self.name}.log", self._environment)
+    def start(self, by: Sequence[str] = (str(COMMAND),), **environment: str) -> None:
+        """Starts it, this once by another command or with other settings; whether it is ready is another question."""
+        log = self._folder / f"{self.name}.log"
+        self._process = Process(self.name, [*by, *self.arguments], log, {**self.environment, **environment})
 
     def ready(self, seconds: float = READY_S) -> None:
         """Waits until it says that it is ready."""
@@ -78,6 +78,8 @@ class Stage:
         self.folder = folder
         self.kafka = Kafka(folder / "kafka")
         self.partitions = partitions
+        self.layout: tuple[str, ...] = ()
+        """What `topics create` is told besides."""
         self.environment = {
             "PREFLEDGER_HOME": str(folder / "home"),
             "PREFLEDGER_LEDGER_URL": f"kafka://{self.kafka.address}",
@@ -119,12 +121,18 @@ class Stage:
     def start(self) -> Self:
         """The broker, the topics, the workers, the gateways; all are ready at the end."""
         self.kafka.start()
-        self.run("topics", "create", "--partitions", str(self.partitions), "--replication-factor", "1")
+        self.run(
+            "topics", "create", "--partitions", str(self.partitions), "--replication-factor", "1", *self.layout
+        )  # fmt: skip
+        self.prepare()
         for part in (*self.workers, *self.gateways):
             part.start()
         for part in (*self.workers, *self.gateways):
             part.ready()
         return self
+
+    def prepare(self) -> None:
+        """What else is done to the ledger before anybody reads it."""
 
     def stop(self) -> None:
         """Ends what still runs, in the order in which nobody misses anything."""

@@ -93,6 +93,21 @@ def test_by_account_a_worker_sets_aside_what_it_cannot_add_and_folds_all_the_res
     assert {key for key in expected if found[key] != expected[key]} == set(keys)
 
 
+def test_a_watermark_that_cannot_be_read_ends_a_worker_at_its_start_and_says_what_to_do(
+    broker: Broker, tmp_path: Path
+) -> None:
+    make_topics(broker)
+    append(broker, simple_entries(9, 100, 10))
+    with Worker(broker, tmp_path):
+        wait_for_all(broker)
+    put(broker, broker.topics.table("by-account"), (b"~watermark/1", b"{"), partition=1)
+    with Worker(broker, tmp_path) as worker:
+        wait_until(lambda: worker.process.code is not None, LONG, "it ends")
+        assert worker.process.code == 2
+        assert "by-account's watermark of partition 1 cannot be read" in worker.process.said()
+        assert "prefledger worker rebuild" in worker.process.said()
+
+
 def key_as_id(key: str) -> str:
     """An event id of its own for each."""
     return f"0199a0a8-3c00-7000-8000-{key[-12:]}"

@@ -129,3 +129,13 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for_and_then_named() -> No
     said = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert time.monotonic() - started > 3
     assert "ledger.errors.UnavailableError: the broker 127.0.0.1:9 cannot be reached" in said.stderr
+
+
+def test_a_broker_that_goes_between_the_look_at_its_topics_and_the_start_ends_the_worker() -> None:
+    """It went on for ever without folding anything."""
+    code = (
+        "import asyncio; from ledger.broker import Broker; from consumers.bootstrap.worker import Options, _run; "
+        "asyncio.run(_run(Broker(('127.0.0.1:9',)), 4, Options(), ('127.0.0.1', 0), None))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=LONG)
+    assert "ledger.errors.UnavailableError: the broker went away at the start" in said.stderr
