@@ -1,7 +1,8 @@
 """The command `prefledger`: what groups there are, and what an error becomes.
 
 Exit codes: 0 done, allowed, nothing found · 1 the answer is no · 2 wrong usage or input, nothing written · 3 a service
-is not reachable, nothing was acknowledged, repeat with the same key · 70 our own fault.
+is not reachable, nothing was acknowledged, repeat with the same key · 4 a checkpoint that was given could not be held
+against the log (`verify-bundle`) · 70 our own fault.
 """
 
 import os
