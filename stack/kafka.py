@@ -1,8 +1,10 @@
 """A real Apache Kafka of one node (KRaft), from Maven Central, listening on loopback only."""
 
+import base64
 import os
 import shutil
 import subprocess
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -112,9 +114,8 @@ class Kafka:
         }
         lines = (f"{name}={value}" for name, value in {**ONE_NODE, **addresses, **self.settings}.items())
         properties.write_text("\n".join(lines) + "\n")
-        tool = ["java", "-cp", f"{library}/*", "kafka.tools.StorageTool"]
-        cluster = self._cluster or _new_cluster(tool)
-        command = [*tool, "format", "-t", cluster, "-c", str(properties)]
+        tool = ["java", *HEAP, "-cp", f"{library}/*", "kafka.tools.StorageTool"]
+        command = [*tool, "format", "-t", self._cluster or _new_cluster(), "-c", str(properties)]
         subprocess.run(command, check=True, capture_output=True)
 
     def kill(self) -> None:
@@ -133,9 +134,10 @@ class Kafka:
         self.stop()
 
 
-def _new_cluster(tool: list[str]) -> str:
-    said = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True).stdout
-    return said.split()[-1]
+def _new_cluster() -> str:
+    """As Kafka's own tool makes one, for which a Java would have to start; no dash begins it, which is an option's."""
+    made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+    return _new_cluster() if made.startswith("-") else made
 
 
 def given_address() -> str | None:

@@ -58,7 +58,8 @@ def broker(broker_address: str) -> Broker:
 def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
     """A broker of this test alone, to be killed and started again."""
     try:
-        kafka = Kafka(tmp_path / "kafka").start()
+        # The cleaner looks every second and not every 15, for the test that waits for it.
+        kafka = Kafka(tmp_path / "kafka", {"log.cleaner.backoff.ms": "1000"}).start()
     except NoJavaError as error:
         leave_out(f"no broker: {error}; {HOW}")
     yield kafka

@@ -8,8 +8,11 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from consumers.bootstrap import open_ledger
 from consumers.bootstrap.ledger_log import open_ledger_log
+from ledger.requests import Origin, Revoke
 from projections.adapters.read_model_engine import engine_of
+from schemas.subject import parse_subject
 from schemas.times import rfc3339
 from stack.processes import Process
 from tests.consumers.projector.rows import expected, stored
@@ -19,8 +22,12 @@ from tests.kafka.stage import COMMAND, Stage
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
 FAMILY = [f"+1416555020{number}" for number in range(6)]
+SYSTEM = Origin(actor="system:test", source="test")
 OFFERS = {"channel": "sms", "purpose": "marketing.offers"}
-KILLS = 5
+OPTIONS = ("--channel", "sms", "--purpose", "marketing.offers")
+FOLLOWS = "following the ledger"
+KILLS = ((False, 0.0), (False, 1.5), (True, 0.0), (True, 0.1), (True, 0.5))
+"""Whether it had come to follow the ledger, and how many seconds after the next event it was killed."""
 LAST = "SELECT * FROM events WHERE kind = 'account'"
 
 
@@ -49,17 +56,21 @@ def asked(stage: Stage, query: str) -> list[tuple[Any, ...]]:
 
 
 def revoked(stage: Stage, subject: str) -> str:
-    said = stage.run("revoke", subject, "--channel", "sms", "--purpose", "marketing.offers", "--json")
-    return str(orjson.loads(said)["event_id"])
+    contact = parse_subject(subject)
+    request = Revoke(subject=contact, origin=SYSTEM, brand="acme", channel="sms", purpose="marketing.offers")
+    with open_ledger(stage.settings) as ledger:
+        return ledger.recorder.record(request).event_id
 
 
 def test_killed_and_ended_it_has_every_row_of_the_topic_once(stage: Stage) -> None:
     stage.run("link", "ACC-1", *FAMILY)
-    stage.run("grant", FAMILY[0], "--channel", "sms", "--purpose", "marketing.offers", "--basis", "express")
-    for kill in range(KILLS):
+    stage.run("grant", FAMILY[0], *OPTIONS, "--basis", "express")
+    for number, (follows, later) in zip(FAMILY, KILLS, strict=False):
         process = projector(stage)
-        revoked(stage, FAMILY[kill])
-        time.sleep(kill)  # while it starts, while it opens, while it follows
+        if follows:
+            process.wait_until(lambda process=process: FOLLOWS in process.said(), 60, "it follows")  # type: ignore[misc]
+        revoked(stage, number)
+        time.sleep(later)
         process.kill()
     process = projector(stage)
     revoked(stage, "account:ACC-1")

@@ -180,7 +180,7 @@ def compact(machines: Machines, who: list[str], words: list[str], sealed: list[b
     while is_left() or is_remembered():
         assert time.monotonic() < end, "after 200 s what was erased is still in the segments"
         machines.lines("doctor")
-        time.sleep(5)
+        time.sleep(1.5)  # longer than a segment is written to
     segments = machines.segments()
     assert machines.readable(segments, who) | machines.readable(segments, words) == set()
 
