@@ -107,7 +107,9 @@ def _alive() -> Iterator[None]:
     try:
         yield
     except (BrokenPipeError, EOFError, pickle.UnpicklingError) as error:
-        raise UnavailableError("a process of this command ended before its time; nothing was written") from error
+        raise UnavailableError(
+            "a process of this command ended before its time; nothing of what it was doing counts"
+        ) from error
 
 
 def _send(to: IO[bytes], value: object) -> None:

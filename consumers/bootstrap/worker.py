@@ -3,27 +3,32 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import generate_latest
 
 from consumers.bootstrap.telling import tell_on_stderr
+from consumers.children import children
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
 from projections.adapters.faust_batch import Folder
 from projections.adapters.faust_metrics import WorkerMetrics
-from projections.adapters.faust_worker import Options, Worker, build, rebuild
+from projections.adapters.faust_worker import Options, Worker, build, rebuilding
 from projections.collecting import rarely
+from schemas.topics import Topics
 
 __all__ = ["Options", "Rebuilt", "checked", "rebuild_tables", "run_worker"]
 
+Result = TypeVar("Result")
 PATIENCE_S = 30.0
 """How long the broker may be away at the start."""
 ENDING_S = 20.0
@@ -151,11 +156,37 @@ def _log_to_stderr() -> None:
 def rebuild_tables(broker: Broker, version: int, progress: Callable[[int], None]) -> Rebuilt:
     """Fills the empty tables of a version of the topics from the first entry of the ledger in force on.
 
+    One process a core, each with one partition at a time; `progress` hears how many entries a partition had.
     Raises NotALedgerError where topics are missing, wrong or not empty, UnavailableError.
     """
     _log_to_stderr()
-    ledger, topics = broker.topics.ledger, broker.topics._replace(version=version)
+    topics = broker.topics._replace(version=version)
     checked(broker)
     checked(replace(broker, topics=topics))
-    with rarely(), asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        return Rebuilt(ledger, runner.run(rebuild(broker, ledger, topics, progress)))
+    ends = _run_alone(lambda: rebuilding(broker, broker.topics.ledger, topics).ends())
+    processes = min(os.cpu_count() or 1, len(ends))
+    with children(partial(_filling, broker, topics), processes) as pool:
+        for entries in pool.map(ends.items()):
+            progress(entries)
+    return Rebuilt(broker.topics.ledger, ends)
+
+
+def _filling(broker: Broker, topics: Topics) -> Callable[[tuple[int, int]], int]:
+    """What a process does with each partition that it is given, and up to where."""
+    _log_to_stderr()
+
+    def fill(share: tuple[int, int]) -> int:
+        with rarely():
+            return _run_alone(lambda: rebuilding(broker, broker.topics.ledger, topics).fill(*share))
+
+    return fill
+
+
+def _run_alone(begun: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """On an event loop of its own, on which what it needs is made as well."""
+
+    async def run() -> Result:
+        return await begun()
+
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        return runner.run(run())

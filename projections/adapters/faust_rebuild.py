@@ -1,14 +1,16 @@
 """Builds the tables of a ledger anew, from its first entry: the same fold, over large batches.
 
-Nothing is looked up or written by event: one partition after the other is read through, its states are kept as they are
-folded, and each is written once, at the end. The tables must be empty: what is live is never written over. Whoever
-writes has the transactional id of the partition's worker, so the two shut each other out; and what a rebuild that was
-cut short has left behind does no harm, because without a watermark a worker begins at the first entry.
+Nothing is looked up or written by event: a partition is read through, its states are kept as they are folded, and each
+is written once, at the end. Partitions have nothing in common, so each may be filled in another process. The tables
+must be empty: what is live is never written over. Whoever writes has the transactional id of the partition's worker, so
+the two shut each other out; and what a rebuild that was cut short has left behind does no harm, because without a
+watermark a worker begins at the first entry.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
 
@@ -29,8 +31,6 @@ AT_ONCE = 20_000
 """How many states are written in one transaction."""
 NO_STATES: States = {name: {} for name in TABLES}
 
-Progress = Callable[[int], None]
-
 
 class Rebuild:
     """Reads the ledger's topic `ledger` and fills the tables of `topics`."""
@@ -44,25 +44,29 @@ class Rebuild:
             fetch_max_wait_ms=100, **producing.options,
         )  # fmt: skip
 
-    async def run(self, progress: Progress) -> dict[int, int]:
-        """Fills the tables and returns how far. Raises NotALedgerError where they hold something, UnavailableError."""
+    async def ends(self) -> dict[int, int]:
+        """Up to where each partition is to be folded. Raises NotALedgerError where tables hold something,
+        UnavailableError."""
+        async with self._reading():
+            places = [TopicPartition(self._ledger, partition) for partition in await self._partitions()]
+            return {place.partition: end for place, end in (await self._reader.end_offsets(places)).items()}
+
+    async def fill(self, partition: int, end: int) -> int:
+        """Fills the tables of one partition and returns how many entries that took. Raises UnavailableError."""
+        async with self._reading():
+            return await self._fill(partition, end)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[None]:
         try:
             await self._reader.start()
-            return await self._run(progress)
+            yield
         except KafkaError as error:
             raise UnavailableError(
                 f"the broker failed while the tables were rebuilt: {error!r}; begin again"
             ) from error
         finally:
             await self._reader.stop()
-
-    async def _run(self, progress: Progress) -> dict[int, int]:
-        partitions = await self._partitions()
-        places = [TopicPartition(self._ledger, partition) for partition in partitions]
-        ends = {place.partition: end for place, end in (await self._reader.end_offsets(places)).items()}
-        for partition, end in ends.items():
-            await self._rebuild(partition, end, progress)
-        return ends
 
     async def _partitions(self) -> list[int]:
         """Those of the ledger, which the tables have to have as well, empty."""
@@ -83,18 +87,20 @@ class Rebuild:
     def _names(self) -> Sequence[str]:
         return self._ledger, *self._topics.tables.values()
 
-    async def _rebuild(self, partition: int, end: int, progress: Progress) -> None:
+    async def _fill(self, partition: int, end: int) -> int:
         fold = ProductFold(self._ledger, partition, NO_STATES, 0, kept=None)
         parts: dict[str, Part] = {}
         rejected: list[SetAside] = []
+        entries = 0
         async for records in self._read(TopicPartition(self._ledger, partition), end):
             changed, aside = fold.changed(records)
             parts.update(changed)
             rejected.extend(aside)
-            progress(len(records))
+            entries += len(records)
         mark = Watermark(partition=partition, offset=end, recorded_at=fold.recorded_at)
         await self._write(mark, parts, rejected)
         log.info("partition %d: %d entries, %d states, %d set aside", partition, end, len(parts), len(rejected))
+        return entries
 
     async def _read(self, place: TopicPartition, end: int) -> Any:  # noqa: ANN401  # an asynchronous generator
         self._reader.assign([place])

@@ -7,7 +7,7 @@ Faust before `build` is called: it reads the program's arguments and the environ
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from schemas.topics import Topics
 
 if TYPE_CHECKING:
     import faust
+
+    from projections.adapters.faust_rebuild import Rebuild
 
 FETCH_BYTES = 2_097_152
 """Of one partition: larger batches change a subject that comes often only once."""
@@ -106,16 +108,13 @@ def named(topics: Topics) -> str:
     return f"{topics.prefix}-worker-v{topics.version}"
 
 
-async def rebuild(broker: Broker, ledger: str, topics: Topics, progress: Callable[[int], None]) -> dict[int, int]:
-    """Fills the empty tables of `topics` from the topic `ledger`; returns how far each partition was folded.
-
-    Raises NotALedgerError where they are missing or hold something, UnavailableError.
-    """
+def rebuilding(broker: Broker, ledger: str, topics: Topics) -> "Rebuild":
+    """What fills the empty tables of `topics` from the topic `ledger`; to be made where an event loop runs."""
     with _without_arguments():
         from projections.adapters import faust_connection, faust_producing, faust_rebuild, faust_security
     faust_connection.register()
     producing = faust_producing.Producing(named(topics), faust_security.options(broker))
-    return await faust_rebuild.Rebuild(ledger, topics, producing).run(progress)
+    return faust_rebuild.Rebuild(ledger, topics, producing)
 
 
 def _settings(broker: Broker, options: Options) -> dict[str, Any]:
