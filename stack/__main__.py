@@ -52,7 +52,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def running(folder: Path) -> Iterator[list[Process]]:
-    """Every process, started in order and each ready before the next; all of them are stopped at the end."""
+    """Every process, all of them ready; they are stopped at the end."""
     with ExitStack() as stack:
         kafka = Kafka(folder / "kafka", port=KAFKA_PORT + OFFSET)
         if listens(kafka.port):
@@ -63,16 +63,26 @@ def running(folder: Path) -> Iterator[list[Process]]:
         postgres = stack.enter_context(Postgres(folder / "postgres"))
         print(f"{'postgres':<12} {postgres.url}  process {postgres.pid}", flush=True)
         settings = environment(folder / "home", postgres.url)
-        processes = [kafka.process]
-        for service in services(OFFSET):
-            process = _started(service, folder, settings)
-            stack.callback(_ended, process)
-            _wait(service, process)
-            if not service.once:
-                processes.append(process)
-                _say_running(service, process)
+        ours = _ours(stack, folder, settings)
         _say_where(settings)
-        yield processes
+        yield [kafka.process, *ours]
+
+
+def _ours(stack: ExitStack, folder: Path, settings: dict[str, str]) -> list[Process]:
+    """Starts what is ours. What ends by itself has ended before the next is started; the others start together: workers
+    that came one by one would share the partitions anew each time, and read their tables again."""
+    started: list[tuple[Service, Process]] = []
+    for service in services(OFFSET):
+        process = _started(service, folder, settings)
+        stack.callback(_ended, process)
+        if service.once:
+            _wait(service, process)
+        else:
+            started.append((service, process))
+    for service, process in started:
+        _wait(service, process)
+        _say_running(service, process)
+    return [process for _service, process in started]
 
 
 def _say_running(service: Service, process: Process) -> None:

@@ -47,8 +47,12 @@ class Flow:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def is_appended(self) -> None:
+        """Waits until all of it is in the ledger."""
         self._thread.join()
+
+    def __exit__(self, *_: object) -> None:
+        self.is_appended()
 
 
 def test_workers_killed_at_random_moments_leave_exact_tables(broker: Broker, tmp_path: Path) -> None:
@@ -69,7 +73,7 @@ def test_workers_killed_at_random_moments_leave_exact_tables(broker: Broker, tmp
 
 def test_sigterm_ends_cleanly_and_at_once_for_the_others(broker: Broker, tmp_path: Path) -> None:
     make_topics(broker)
-    with Flow(broker, 2, 6_000, 0.1), Worker(broker, tmp_path) as first:
+    with Flow(broker, 2, 6_000, 0.1) as flow, Worker(broker, tmp_path) as first:
         first.wait_until_ready()
         with Worker(broker, tmp_path) as second:
             second.wait_until_ready()
@@ -78,13 +82,14 @@ def test_sigterm_ends_cleanly_and_at_once_for_the_others(broker: Broker, tmp_pat
             assert first.process.stop() == 0
             second.process.wait_until(lambda: second.owned() == 4, LONG, "it owns them all")
             assert time.monotonic() - started < SESSION_S
+            flow.is_appended()
             wait_for_all(broker)
     must_be_exact(broker)
 
 
 def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path: Path) -> None:
     make_topics(broker)
-    with Flow(broker, 3, 12_000, 0.2), Worker(broker, tmp_path, "zombie") as zombie:
+    with Flow(broker, 3, 12_000, 0.2) as flow, Worker(broker, tmp_path, "zombie") as zombie:
         zombie.wait_until_ready()
         wait_until(lambda: zombie.metrics().get("events_folded_total", 0) > 500, LONG, "it folds")
         with Worker(broker, tmp_path, "other") as other:
@@ -95,6 +100,7 @@ def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path:
             zombie.process.wait_until(
                 lambda: zombie.owned() == other.owned() == 2, LONG, "it is back without a restart"
             )
+            flow.is_appended()
             wait_for_all(broker)
     must_be_exact(broker)
 

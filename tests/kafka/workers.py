@@ -4,6 +4,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
-from ledger.adapters.kafka_client import consumer, library, producer
+from ledger.adapters.kafka_client import Client, consumer, library, producer
 from ledger.adapters.kafka_topics import KafkaTopics, Layout
 from ledger.broker import Broker
 from ledger.log import Position, Recorded
@@ -160,24 +161,47 @@ def tables(broker: Broker) -> Tables:
 
 def ends(broker: Broker) -> dict[int, int]:
     """How far the ledger goes, by partition."""
-    reading = consumer(broker)
-    known = reading.partitions_for_topic(broker.topics.ledger)
-    found = [library().TopicPartition(broker.topics.ledger, each) for each in known]
-    said = reading.end_offsets(found)
-    reading.close()
-    return {each.partition: end for each, end in said.items()}
+    with closing(consumer(broker)) as reading:
+        return _ends_of(reading, broker.topics.ledger)
 
 
-def has_folded_all(broker: Broker) -> bool:
-    """Whether all three tables' last watermarks are at the end of the ledger."""
-    marks, end = tables(broker).marks, ends(broker)
-    last = {place: said[-1]["offset"] for place, said in marks.items()}
-    return all(last.get((name, partition), 0) == end[partition] for name in TABLES for partition in end)
+def _ends_of(reading: Client, topic: str) -> dict[int, int]:
+    places = [library().TopicPartition(topic, each) for each in reading.partitions_for_topic(topic)]
+    return {each.partition: end for each, end in reading.end_offsets(places).items()}
+
+
+class Marks:
+    """The tables' last watermarks. Each look reads only what has come since the one before."""
+
+    def __init__(self, broker: Broker, reading: Client) -> None:
+        self._ledger, self._reading = broker.topics.ledger, reading
+        self._partitions = len(reading.partitions_for_topic(self._ledger))
+        self._places = {
+            library().TopicPartition(topic, partition): (name, partition)
+            for name, topic in broker.topics.tables.items()
+            for partition in range(self._partitions)
+        }
+        self._last: dict[tuple[str, int], int] = {}
+        reading.assign(list(self._places))
+        reading.seek_to_beginning(*self._places)
+
+    def are_at_the_end(self) -> bool:
+        """Whether all three of each partition are where the ledger ends."""
+        reached = self._reading.end_offsets(list(self._places))
+        while any(self._reading.position(place) < end for place, end in reached.items()):
+            for place, records in self._reading.poll(500).items():
+                for record in records:
+                    if (record.key or b"").startswith(WATERMARK.encode()):
+                        self._last[self._places[place]] = orjson.loads(record.value)["offset"]
+        end = _ends_of(self._reading, self._ledger)
+        return all(self._last.get(place, 0) == end[place[1]] for place in self._places.values())
 
 
 def wait_for_all(broker: Broker, seconds: float = LONG) -> None:
     """Waits until everything appended so far is folded and committed."""
-    wait_until(lambda: has_folded_all(broker), seconds, "everything is folded", every=0.3)
+    with closing(consumer(broker, isolation_level="read_committed")) as reading:
+        marks = Marks(broker, reading)
+        wait_until(marks.are_at_the_end, seconds, "everything is folded", every=0.3)
 
 
 def must_be_exact(broker: Broker) -> None:
