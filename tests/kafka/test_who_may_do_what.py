@@ -83,7 +83,7 @@ class Roles(Stage):
         return self._as("gateway", super()._gateway(number))
 
     def _as(self, name: str, part: Part) -> Part:
-        part._environment = {**part._environment, **self.of(name)}
+        part.environment = {**part.environment, **self.of(name)}
         return part
 
     def run_as(self, name: str, *arguments: str, expected: int = 0) -> str:
