@@ -120,7 +120,7 @@ def killed_while_it_records(process: Killable, home: Path, rng: random.Random) -
     """Waits until the log grows, a moment longer, and kills; whether it was still at work."""
     before = rows_in(home)
     while not process.is_over() and rows_in(home) == before:
-        time.sleep(0.005)
+        time.sleep(0.01)
     time.sleep(rng.uniform(0, 0.05))
     return process.kill()
 
