@@ -51,7 +51,7 @@ def _measured(log: SqliteLog, path: Path, ids: list[str], events: int) -> dict[s
     first = _timed(checkpoints.make)
     _appended(log, _entries(NEW, 2, ids))
     second = _timed(checkpoints.make)
-    proofs = sorted(_timed(lambda at=event_id: checkpoints.prove(at)) for event_id in Random(3).sample(ids, PROOFS))  # type: ignore[misc]
+    proofs = sorted(_timed(lambda at=event_id: checkpoints.prove(at)) for event_id in Random(3).sample(ids, PROOFS))
     alone = events / _timed(lambda: _verified(checkpoints, None))
     together = events / _timed(lambda: _verified(checkpoints, Hashers(partial(SqliteLog, path), os.cpu_count() or 1)))
     size = sum(path.stat().st_size for path in tiles.rglob("*") if path.is_file())

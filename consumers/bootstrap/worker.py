@@ -163,7 +163,7 @@ def rebuild_tables(broker: Broker, version: int, progress: Callable[[int], None]
     topics = broker.topics._replace(version=version)
     checked(broker)
     checked(replace(broker, topics=topics))
-    ends = _run_alone(lambda: rebuilding(broker, broker.topics.ledger, topics).ends())
+    ends = _run_alone(rebuilding(broker, broker.topics.ledger, topics).ends())
     processes = min(os.cpu_count() or 1, len(ends))
     with children(partial(_filling, broker, topics), processes) as pool:
         for entries in pool.map(ends.items()):
@@ -177,16 +177,12 @@ def _filling(broker: Broker, topics: Topics) -> Callable[[tuple[int, int]], int]
 
     def fill(share: tuple[int, int]) -> int:
         with rarely():
-            return _run_alone(lambda: rebuilding(broker, broker.topics.ledger, topics).fill(*share))
+            return _run_alone(rebuilding(broker, broker.topics.ledger, topics).fill(*share))
 
     return fill
 
 
-def _run_alone(begun: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """On an event loop of its own, on which what it needs is made as well."""
-
-    async def run() -> Result:
-        return await begun()
-
+def _run_alone(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """On an event loop of its own."""
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        return runner.run(run())
+        return runner.run(coroutine)

@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 def is_asked_time(name: str) -> bool:
-    """Whether a whole number of this name in a query is taken for milliseconds; an `hour` may be one of the day."""
+    """Whether a whole number of this name in a query is taken for milliseconds; an `hour` or a `day` may be a count."""
     return is_time(name) and name not in ("hour", "day")
 
 

@@ -39,10 +39,7 @@ class Rebuild:
         self._ledger = ledger
         self._topics = topics
         self._producing = producing
-        self._reader = AIOKafkaConsumer(
-            enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=100, **producing.options,
-        )  # fmt: skip
+        self._reader: AIOKafkaConsumer
 
     async def ends(self) -> dict[int, int]:
         """Up to where each partition is to be folded. Raises NotALedgerError where tables hold something,
@@ -58,6 +55,11 @@ class Rebuild:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
+        """With a reader, which belongs to the event loop that runs."""
+        self._reader = AIOKafkaConsumer(
+            enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=100, **self._producing.options,
+        )  # fmt: skip
         try:
             await self._reader.start()
             yield

@@ -109,7 +109,7 @@ def named(topics: Topics) -> str:
 
 
 def rebuilding(broker: Broker, ledger: str, topics: Topics) -> "Rebuild":
-    """What fills the empty tables of `topics` from the topic `ledger`; to be made where an event loop runs."""
+    """What fills the empty tables of `topics` from the topic `ledger`."""
     with _without_arguments():
         from projections.adapters import faust_connection, faust_producing, faust_rebuild, faust_security
     faust_connection.register()

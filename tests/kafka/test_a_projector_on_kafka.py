@@ -68,7 +68,7 @@ def test_killed_and_ended_it_has_every_row_of_the_topic_once(stage: Stage) -> No
     for number, (follows, later) in zip(FAMILY, KILLS, strict=False):
         process = projector(stage)
         if follows:
-            process.wait_until(lambda process=process: FOLLOWS in process.said(), 60, "it follows")  # type: ignore[misc]
+            process.wait_until(lambda process=process: FOLLOWS in process.said(), 60, "it follows")
         revoked(stage, number)
         time.sleep(later)
         process.kill()

@@ -47,12 +47,12 @@ class Flow:
         self._thread.start()
         return self
 
-    def is_appended(self) -> None:
+    def wait_until_appended(self) -> None:
         """Waits until all of it is in the ledger."""
         self._thread.join()
 
     def __exit__(self, *_: object) -> None:
-        self.is_appended()
+        self.wait_until_appended()
 
 
 def test_workers_killed_at_random_moments_leave_exact_tables(broker: Broker, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_sigterm_ends_cleanly_and_at_once_for_the_others(broker: Broker, tmp_pat
             assert first.process.stop() == 0
             second.process.wait_until(lambda: second.owned() == 4, LONG, "it owns them all")
             assert time.monotonic() - started < SESSION_S
-            flow.is_appended()
+            flow.wait_until_appended()
             wait_for_all(broker)
     must_be_exact(broker)
 
@@ -100,7 +100,7 @@ def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path:
             zombie.process.wait_until(
                 lambda: zombie.owned() == other.owned() == 2, LONG, "it is back without a restart"
             )
-            flow.is_appended()
+            flow.wait_until_appended()
             wait_for_all(broker)
     must_be_exact(broker)
 
