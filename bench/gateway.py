@@ -191,8 +191,8 @@ def busy(broker: Broker, numbers: int, folder: str, address: str, log_decisions:
                         for fact, count in _journal(gateway).items()}  # fmt: skip
         if not log_decisions:
             figures |= _over_http(gateway, asked)
-        figures[f"both processes after{logged}, MB"] = _memory_mb("VmRSS:")
         writer.wait()
+        figures[f"all processes after{logged}, MB"] = _memory_mb("VmRSS:")
     return figures
 
 
@@ -270,7 +270,7 @@ def _quantile(took: list[int], share: float) -> float:
 
 
 def _memory_mb(which: str) -> float:
-    """Of this process and of the one that reads for it."""
+    """Of this process and of those that read and log for it."""
     statuses = [Path(f"/proc/{pid}/status").read_text() for pid in tree(os.getpid())]
     return sum(int(status.split(which)[1].split()[0]) for status in statuses) / 1024
 

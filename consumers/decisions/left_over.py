@@ -1,25 +1,43 @@
-"""Decisions that a process could not log before it ended, in a file beside its snapshot, for the next one to log."""
+"""Decisions that a process could not log before it ended, in files beside its snapshot, for the next one to log.
+
+Each time they are left in a file of their own, which is there whole or not at all: a process that ends late cannot take
+anything from one that has begun.
+"""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from ledger.decisions import Stored, UnreadableDecisionError
+from ledger.stamp import new_id
 from schemas.distributed import LoggedDecision
 
 
-def leave(path: Path, decisions: Iterable[LoggedDecision]) -> None:
-    """Adds decisions to the file, durably. Raises OSError."""
-    with path.open("ab") as file:
-        file.writelines(each.model_dump_json().encode() + b"\n" for each in decisions)
-        file.flush()
-        os.fsync(file.fileno())
+def leave(beside: Path, decisions: Iterable[bytes]) -> Path:
+    """Writes decisions, each as JSON, to a new file beside `beside`, durably, and says to which. Raises OSError."""
+    path = beside.with_name(f"{beside.name}.{new_id()}")
+    writing = path.with_name(f".{path.name}.part")
+    try:
+        with writing.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.writelines(each + b"\n" for each in decisions)
+            file.flush()
+            os.fsync(file.fileno())
+        writing.rename(path)
+        _sync(path.parent)
+    except OSError:
+        writing.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def files(beside: Path) -> list[Path]:
+    """Where something was left, the oldest first; one of an earlier version has no more to its name than `beside`."""
+    return sorted(path for path in beside.parent.iterdir() if path.name.startswith(beside.name) and path.is_file())
 
 
 def left(path: Path) -> list[LoggedDecision]:
-    """What was left; a last line that a crash cut short is none. Raises OSError."""
-    if not path.exists():
-        return []
+    """What was left in a file; a last line that a crash cut short is none. Raises OSError."""
     found = []
     for line in path.read_bytes().splitlines():
         try:
@@ -27,3 +45,12 @@ def left(path: Path) -> list[LoggedDecision]:
         except UnreadableDecisionError:
             continue
     return found
+
+
+def _sync(folder: Path) -> None:
+    """Makes the names of its files durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -3,7 +3,6 @@
 `Gateway` is the library; `prefledger gateway run` is a process around it (`http.py`).
 """
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -46,21 +45,13 @@ class Gateway:
         self._brand, self._region, self._references = brand, region, references
         snapshots = Snapshots(snapshot, references.fingerprint, self.process)
         self.running = Running(name, self.process, ports, references, snapshots, self._gate, clock, save_every_s)
-        connect = ports.decisions
-        self.journal = (
-            Journal(
-                connect,
-                references,
-                name,
-                self.process,
-                shadow,
-                self.running.report,
-                left_over=snapshot.with_name(f"{snapshot.name}.decisions"),
+        self.journal: Journal | None = None
+        """Where decisions are logged; None where they are not."""
+        if ports.decisions:
+            left_over = snapshot.with_name(f"{snapshot.name}.decisions")
+            self.journal = Journal(
+                ports.decisions, references, name, self.process, shadow, self.running.report, left_over
             )
-            if connect
-            else None
-        )
-        self._writing = threading.Thread(target=self.journal.run, daemon=True) if self.journal else None
 
     def _gate(self, copy: object) -> Gate:
         return Gate(copy, self._references, self._brand, self._region)  # type: ignore[arg-type]
@@ -70,16 +61,15 @@ class Gateway:
     def start(self) -> "Gateway":
         """Begins to load the copy; returns at once."""
         self.running.start()
-        if self._writing:
-            self._writing.start()
+        if self.journal:
+            self.journal.start()
         return self
 
     def stop(self) -> None:
         """Answers nothing but no from now on, writes what is to be written, and says that it ends. Repeatable."""
         self.running.stop()
-        if self.journal and self._writing:
+        if self.journal:
             self.journal.stop()
-            self._writing.join(15)
 
     def __enter__(self) -> "Gateway":
         return self.start()
@@ -125,7 +115,6 @@ class Gateway:
         if self.shadow:
             decision = Shadowed.of(decision)
         if self.journal:
-            decision.decision_id  # noqa: B018  # made here, for whoever looks at it in another thread
             self.journal.put(decision, rechecks)
         return decision
 

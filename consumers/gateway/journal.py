@@ -1,114 +1,147 @@
-"""Logs decisions to their topic without slowing them: a decision is put into a bounded queue, and that is all."""
+"""Logs decisions to their topic without slowing them: a decision is put into a ring in memory, and that is all.
 
+Another process takes it from there (`recording.py`); this module starts that process, again where it has ended.
+"""
+
+import math
+import os
+import socket
+import subprocess
+import sys
 import threading
-from collections import deque
+import time
 from collections.abc import Callable
-from contextlib import closing
-from itertools import islice, starmap
+from contextlib import closing, suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-from consumers.decisions.left_over import leave, left
-from consumers.decisions.logged import logged
+from consumers.decisions.left_over import files
+from consumers.decisions.logged import packed
 from consumers.gate import Decision
 from consumers.gateway.ports import DecisionsOut
-from ledger.errors import UnavailableError
+from consumers.gateway.recording import LAST_S, Begin, Whose, leave_rest, main
+from consumers.gateway.ring import LOGGED, LOST, REFUSED, Ring
 from ledger.reference import References
-from schemas.distributed import LoggedDecision
 
-MOST = 100_000
-"""Decisions that may wait, some 100 MB; a broker that is away longer than it takes to fill this costs decisions."""
-BATCH = 500
-EVERY_S = 0.05
+SIZE = 32 << 20
+"""Bytes of decisions that may wait, some 100,000; a broker that is away for longer than it takes to fill this costs
+decisions. As long as the broker keeps up, a megabyte of it is used."""
+LOOK_S = 0.05
 RETRY_S = 0.5
-LAST_S = 10.0
+STOP_S = LAST_S + 5.0
 
 
 class Journal:
-    """Of one thread, but for `put` and `stop`."""
+    """Safe to use from several threads."""
 
     def __init__(
         self, connect: Callable[[], DecisionsOut], references: References, gateway: str, process: str, shadow: bool,
-        report: Callable[[str], None], most: int = MOST, left_over: Path | None = None,
+        report: Callable[[str], None], left_over: Path | None = None, size: int = SIZE,
     ) -> None:  # fmt: skip
-        """`left_over`: where to leave what cannot be logged at the end, and what an earlier process left there."""
-        self._connect, self._references, self._report, self._most = connect, references, report, most
-        self._gateway, self._process, self._shadow = gateway, process, shadow
-        self._left_over = left_over
-        self._waiting: deque[tuple[Decision, str | None]] = deque()
+        """`left_over`: beside which file to leave what cannot be logged at the end, and what was left there before.
+
+        `connect` goes to the other process: it must be able to be pickled.
+        """
+        self._connect, self._report = connect, report
+        self._whose = Whose(references, gateway, process, shadow, left_over)
+        self._ring = Ring(size)
         self._stopping = threading.Event()
-        self.logged = 0
-        self.dropped = 0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="gateway-journal", daemon=True)
+
+    def start(self) -> None:
+        """Returns at once; what is put before is logged as well."""
+        self._thread.start()
 
     def put(self, decision: Decision, rechecks: str | None = None) -> None:
         """Takes a decision to be logged; drops it, and counts that, where too many wait.
 
         `rechecks`: the id of the decision that it takes the place of.
         """
-        if len(self._waiting) < self._most:
-            self._waiting.append((decision, rechecks))
-        else:
-            self.dropped += 1
+        self._ring.put(packed(decision, rechecks))
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that logs; None where there was nothing to log yet."""
+        return self._child.pid if self._child else None
 
     def facts(self) -> dict[str, float]:
         """What is counted, by the names of `metrics.py`."""
-        return {"decisions_logged": self.logged, "decisions_dropped": self.dropped}
+        counts = self._ring.counts
+        return {"decisions_logged": counts[LOGGED], "decisions_dropped": counts[REFUSED] + counts[LOST]}
 
     def stop(self) -> None:
-        """What waits is written, if the broker is there, and `run` returns."""
+        """Returns once what waits is logged, or, where the broker is away, left for the next process. Repeatable."""
         self._stopping.set()
-
-    def run(self) -> None:
-        """Until it is stopped and nothing waits; what waits while the broker is away then is left for the next."""
-        while True:
-            try:
-                with closing(self._connect()) as out:
-                    self._send_left_over(out)
-                    self._write_all(out)
-                    return
-            except UnavailableError as error:
-                self._report(str(error))
-                if self._stopping.wait(RETRY_S):
-                    self._leave()
-                    return
-
-    def _send_left_over(self, out: DecisionsOut) -> None:
-        if self._left_over is None:
-            return
-        try:
-            found = left(self._left_over)
-            for start in range(0, len(found), BATCH):
-                out.send(found[start : start + BATCH])
-            self.logged += len(found)
-            # Only now: a crash before it logs some of them again, under their ids.
-            self._left_over.unlink(missing_ok=True)
-        except OSError as error:  # what is decided now is logged all the same
-            self._report(f"decisions of an earlier process stay in {self._left_over}: {error}")
-
-    def _leave(self) -> None:
-        waiting = len(self._waiting)
-        if not waiting:
-            return
-        try:
-            if self._left_over is None:
-                raise OSError("there is no file to leave them in")
-            leave(self._left_over, starmap(self._logged, self._waiting))
-        except OSError as error:
-            self.dropped += waiting
-            self._report(f"{waiting:,} decisions are lost: the broker is away, and {error}")
+        if self._thread.ident is None:
+            self._end()
         else:
-            self._report(f"{waiting:,} decisions wait in {self._left_over} for the next process with this snapshot")
+            self._thread.join(STOP_S + RETRY_S)
 
-    def _write_all(self, out: DecisionsOut) -> None:
-        while True:
-            is_last = self._stopping.is_set()
-            while batch := list(islice(self._waiting, BATCH)):
-                out.send(list(starmap(self._logged, batch)))
-                for _ in batch:  # only now: what was not acknowledged is sent again
-                    self._waiting.popleft()
-                self.logged += len(batch)
-            if is_last:
-                return
-            self._stopping.wait(EVERY_S)
+    # --- the thread
 
-    def _logged(self, decision: Decision, rechecks: str | None) -> LoggedDecision:
-        return logged(decision, self._references, self._gateway, self._process, self._shadow, rechecks)
+    def _keep(self) -> None:
+        is_needed = self._has_left_over()
+        while not self._stopping.is_set():
+            if is_needed or not self._ring.is_empty:
+                is_needed = False
+                self._run()
+            self._stopping.wait(LOOK_S)
+        if not self._ring.is_empty:
+            self._run()
+        self._end()
+
+    def _has_left_over(self) -> bool:
+        where = self._whose.left_over
+        with suppress(OSError):
+            return where is not None and bool(files(where))
+        return False
+
+    def _end(self) -> None:
+        self._ring.close()
+        leave_rest(self._ring, self._whose, self._report)
+
+    def _run(self) -> None:
+        """One process, from its start to its end; it is started when there is something to log."""
+        try:
+            channel, self._child = self._started()
+        except OSError as error:
+            self._report(f"the process that logs decisions cannot be started: {error}")
+            self._stopping.wait(RETRY_S)
+            return
+        try:
+            with closing(channel), suppress(EOFError, OSError):
+                channel.send(Begin(self._connect, self._whose, self._ring.descriptor, self._ring.size))
+                self._listen(channel)
+        except Exception as error:  # whatever it is: the decisions stay where they are, and it is tried again
+            self._report(f"the process that logs decisions: {error!r}")
+        finally:
+            self._child.kill()
+            self._child.wait()
+        if not self._stopping.wait(RETRY_S):
+            self._report("the process that logs decisions has ended; another one is started with the next decision")
+
+    def _started(self) -> tuple[Connection, "subprocess.Popen[bytes]"]:
+        ours, theirs = Pipe()
+        command = [sys.executable, "-c", f"from {main.__module__} import main; main()", str(theirs.fileno())]
+        try:
+            with closing(theirs):
+                return ours, subprocess.Popen(  # noqa: S603
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno(), self._ring.descriptor], start_new_session=True,
+                )  # fmt: skip
+        except OSError:
+            ours.close()
+            raise
+
+    def _listen(self, channel: Connection) -> None:
+        """Reports what the other process says until it has ended, or has had time enough to."""
+        until = math.inf
+        while time.monotonic() < until:
+            if math.isinf(until) and self._stopping.is_set():
+                until = time.monotonic() + STOP_S
+                with socket.socket(fileno=os.dup(channel.fileno())) as end:
+                    end.shutdown(socket.SHUT_WR)
+            if channel.poll(LOOK_S):
+                self._report(channel.recv())

@@ -81,7 +81,7 @@ def test_every_decision_is_logged_and_none_is_lost_by_a_clean_stop(broker: Broke
     assert valid_for_s(made[-1]) == pytest.approx(30.0, abs=30.0)
     assert len(logged) == len(made)
     assert asked.journal is not None
-    assert (asked.journal.logged, asked.journal.dropped) == (len(made), 0)
+    assert asked.journal.facts() == {"decisions_logged": len(made), "decisions_dropped": 0}
     for one in made:
         said = logged[one.decision_id]
         assert (said.allowed, said.reason, said.watermark) == (one.allowed, one.reason, dict(one.watermark))
