@@ -33,7 +33,7 @@ check: $(STAMP)  ## format, lint, types, architecture, docs
 	$(BIN)/python -m stack.asyncapi --check
 	$(BIN)/python -m projections.adapters.dictionary --check
 
-bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (some two hours)
+bench: $(STAMP)  ## what BENCHMARKS.md shows, measured again (some three hours)
 	@$(BIN)/python -m bench
 
 stack: $(STAMP)  ## Kafka, PostgreSQL, workers, gateways and the projector on this machine, without Docker, until Ctrl-C

@@ -113,6 +113,6 @@ def _configure(jasmin: JasminStack) -> None:
 def _add_connector(jasmin: JasminStack, name: str, per_second: str) -> None:
     jasmin.add(
         "smppccm", cid=name, host="127.0.0.1", port=str(jasmin.port["smsc"]), username="jasmin", password="secret",
-        submit_throughput=per_second, con_loss_delay="1", con_fail_delay="1",
+        submit_throughput=per_second, con_loss_delay="1", con_fail_delay="1", res_to=str(LEASE_S), requeue_delay="1",
     )  # fmt: skip
     jasmin.console(f"smppccm -1 {name}")

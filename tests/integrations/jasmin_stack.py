@@ -173,6 +173,11 @@ class JasminStack:
         if self._smsc is not None:
             self._smsc.kill()
 
+    def signal_smsc(self, number: int) -> None:
+        """A signal to the message centre."""
+        if self._smsc is not None:
+            self._smsc.signal(number)
+
     # What it is told and asked
 
     def console(self, *commands: str) -> str:

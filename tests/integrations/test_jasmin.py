@@ -123,6 +123,22 @@ def test_a_message_that_waited_no_longer_than_the_lease_is_delivered(integration
     pytest.fail("no message survived a short outage: then the test above shows nothing")
 
 
+def test_a_connection_that_is_lost_with_an_answer_on_its_way_holds_the_others_up_no_longer_than_it_may(
+    integration: Integration,
+) -> None:
+    jasmin = integration.jasmin
+    jasmin.signal_smsc(signal.SIGSTOP)
+    assert jasmin.send("offers", AGREES, "its answer is lost")[0] == 200
+    sent_at = time.time()
+    time.sleep(TURN_S)  # it is submitted: Jasmin waits for what the operator says
+    jasmin.stop_smsc()
+    jasmin.start_smsc()
+    wait_until(jasmin.is_bound, 30, "the connectors are bound again")
+    integration.passed(AGREES, "behind it")
+    late = [message for message in jasmin.messages() if message["text"] == "its answer is lost"]
+    assert all(message["at"] <= sent_at + LEASE_S + TURN_S or not message["delivered"] for message in late)
+
+
 def test_what_a_slow_connection_does_not_send_within_the_lease_it_does_not_send_at_all(
     integration: Integration,
 ) -> None:
