@@ -114,10 +114,12 @@ def _sizes(sizes: dict[int, Folded]) -> str:
         f"\n\nA state of {EVENTS_A_KEY} events takes {memory:,.0f} bytes in a worker, each write of one "
         f"{topic:,.0f} bytes of its topic, before compaction and replication."
     )
-    head = "| numbers | workers' memory, GB | one gateway's copy, GB | | events/s, each number once in 100 days |\n"
-    return "\n".join([head + "|---:|---:|---:|---|---:|", *rows]) + note
+    head = (
+        "| numbers | workers' memory, GB | | a gateway's tables at 40 bytes, GB | events/s, once each in 100 days |\n"
+    )
+    return "\n".join([head + "|---:|---:|---|---:|---:|", *rows]) + note
 
 
 def _size(count: int, worker_bytes: int, how: str) -> str:
     a_second = count * NATIONAL_EVENTS_A_DAY / 86_400
-    return f"| {count:,} | {worker_bytes / 1e9:,.2f} | {count * GATEWAY_BYTES / 1e9:,.2f} | {how} | {a_second:,.1f} |"
+    return f"| {count:,} | {worker_bytes / 1e9:,.2f} | {how} | {count * GATEWAY_BYTES / 1e9:,.2f} | {a_second:,.1f} |"

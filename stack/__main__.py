@@ -86,8 +86,7 @@ def _ours(stack: ExitStack, folder: Path, settings: dict[str, str]) -> list[Proc
 
 
 def _say_running(service: Service, process: Process) -> None:
-    where = f"http://{LOOPBACK}:{service.port}" if service.port else service.says
-    print(f"{service.name:<12} {where}  process {process.pid}", flush=True)
+    print(f"{service.name:<12} http://{LOOPBACK}:{service.port}  process {process.pid}", flush=True)
 
 
 def _started(service: Service, folder: Path, settings: dict[str, str]) -> Process:
@@ -113,8 +112,6 @@ def _wait(service: Service, process: Process) -> None:
             time.sleep(0.05)
         if process.code != 0:
             raise RuntimeError(f"{service.name} has ended with {process.code}: {process.said()}")
-    elif service.says:
-        process.wait_until(lambda: service.says in process.said(), READY_S, "it is ready")
     else:
         process.wait_until(lambda: answers(service.port, "/readyz"), READY_S, "it is ready")
 
@@ -128,8 +125,9 @@ def answers(port: int | None, path: str) -> bool:
 
 
 def _ended(process: Process) -> None:
-    if process.code is None:
-        process.stop()
+    """Ends it. Raises RuntimeError where it does not end well, or had to be killed."""
+    if process.code is None and (code := process.stop()) != 0:
+        raise RuntimeError(f"{process.name} has ended with {code}: {process.said()}")
 
 
 def _say_where(settings: dict[str, str]) -> None:

@@ -13,8 +13,8 @@ GATEWAYS = 3
 class Service(NamedTuple):
     """One process: `prefledger` and its arguments.
 
-    `port` answers HTTP at `health` on loopback; `says`: what one without a port writes once it is ready; `once`: it
-    ends by itself; `after`: the services that it waits for, ours or not.
+    `port` answers HTTP at `health` on loopback; `once`: it ends by itself; `after`: the services that it waits for,
+    ours or not.
     """
 
     name: str
@@ -22,7 +22,6 @@ class Service(NamedTuple):
     port: int | None = None
     health: str = "/healthz"
     once: bool = False
-    says: str = ""
     after: tuple[str, ...] = ("topics",)
 
 
@@ -38,13 +37,18 @@ def services(offset: int = 0) -> tuple[Service, ...]:
         *(_worker(number, offset) for number in range(1, WORKERS + 1)),
         *(_gateway(number, offset) for number in range(1, GATEWAYS + 1)),
         Service("database", ("db", "upgrade"), once=True, after=("postgres",)),
-        Service("projector", ("projector", "run"), says="following the ledger", after=("topics", "database")),
+        _projector(offset),
     )
 
 
 def _worker(number: int, offset: int) -> Service:
     port = 9100 + number + offset
     return Service(f"worker-{number}", ("worker", "run", "--metrics-port", str(port)), port)
+
+
+def _projector(offset: int) -> Service:
+    port = 9100 + offset
+    return Service("projector", ("projector", "run", "--metrics-port", str(port)), port, after=("topics", "database"))
 
 
 def _gateway(number: int, offset: int) -> Service:

@@ -52,8 +52,10 @@ def test_every_command_and_option_exists(name: str) -> None:
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
     said = command.make_context(name, words).params
-    wanted = {"gateway": "port", "worker": "metrics_port", "topics": "partitions"}.get(name.partition("-")[0])
-    assert said[wanted] if wanted else not said.get("once"), "a projector goes on"
+    wanted = {"gateway": "port", "topics": "partitions", "database": "json"}.get(name.partition("-")[0], "metrics_port")
+    assert wanted in said
+    assert said[wanted] or wanted == "json"
+    assert not said.get("once"), "a projector goes on"
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -9,12 +9,14 @@ from threading import Event
 from typing import NamedTuple
 
 from consumers.bootstrap.elsewhere import look_once, open_looks
+from consumers.bootstrap.health import telling
 from consumers.bootstrap.ledger_log import open_ledger_log
 from consumers.bootstrap.sharing import pseudonyms
 from consumers.bootstrap.telling import tell_on_stderr
 from consumers.projector.aside import looking
 from consumers.projector.following import Lag, Projector, Telling, log, quiet, waiting
 from consumers.projector.loading import is_worth_it, load
+from consumers.projector.metrics import ProjectorMetrics
 from consumers.settings import Settings
 from ledger.errors import LedgerError, UnavailableError
 from ledger.log import Log
@@ -68,26 +70,37 @@ def _load(settings: Settings, ledger: Log, models: SqlReadModels, tell: Telling)
     return load(ledger, models, tell, look=partial(look_once, settings, ledger))
 
 
-def run_projector(settings: Settings) -> None:
+def run_projector(settings: Settings, metrics_port: int = 0) -> None:
     """Follows the ledger until SIGTERM or SIGINT; waits for a database or a log that is away."""
     tell_on_stderr(log.name)
     asked = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
-    while not asked.is_set():
-        try:
-            with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
-                teller = Teller()
-                if is_worth_it(ledger, models):
-                    log.info("loading; the rows are there once all of them are")
-                    _load(settings, ledger, models, teller)
-                log.info("following the ledger")
-                with looking(partial(open_looks, settings, ledger, models)):
-                    Projector(ledger, models, teller).follow(asked)
-        except UnavailableError as error:
-            log.warning("%s; trying again", error)
-            asked.wait(PATIENCE_S)
+    metrics = ProjectorMetrics(Teller())
+    place = (settings.listen, metrics_port)
+    with telling(
+        place, metrics.registry, lambda: metrics.is_following, "loading, or the ledger or the database is away"
+    ):
+        while not asked.is_set():
+            try:
+                _follow(settings, metrics, asked)
+            except UnavailableError as error:
+                log.warning("%s; trying again", error)
+                asked.wait(PATIENCE_S)
+            finally:
+                metrics.is_following = False
     log.info("ended; everything that was applied is committed")
+
+
+def _follow(settings: Settings, metrics: ProjectorMetrics, asked: Event) -> None:
+    with open_ledger_log(settings) as ledger, open_read_models(settings) as models:
+        if is_worth_it(ledger, models):
+            log.info("loading; the rows are there once all of them are")
+            _load(settings, ledger, models, metrics)
+        log.info("following the ledger")
+        metrics.is_following = True
+        with looking(partial(open_looks, settings, ledger, models)):
+            Projector(ledger, models, metrics).follow(asked)
 
 
 class Teller:
@@ -100,6 +113,8 @@ class Teller:
         """Of every turn it is told; what it says is of all since it said something last."""
         self._events += events
         self._longest = max(self._longest, lag.ms)
+        if not self._events:
+            return
         if time.monotonic() - self._told_at >= TELL_EVERY_S:
             log.info(
                 "%s events applied, none later than %.1f s; %s", self._events, self._longest / 1000, lag.in_words()

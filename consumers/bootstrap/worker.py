@@ -6,22 +6,18 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
-from prometheus_client import generate_latest
-
+from consumers.bootstrap.health import telling
 from consumers.bootstrap.telling import tell_on_stderr
 from consumers.children import children
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
 from projections.adapters.faust_batch import Folder
-from projections.adapters.faust_metrics import WorkerMetrics
 from projections.adapters.faust_worker import Options, Worker, build, rebuilding
 from projections.collecting import rarely
 from schemas.topics import Topics
@@ -81,7 +77,8 @@ async def _run(
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    with _telling(worker.metrics, place):
+    metrics = worker.metrics
+    with telling(place, metrics.registry, lambda: metrics.is_ready, "no assignment, or recovering"):
         await _until_asked(worker, asked)
 
 
@@ -101,41 +98,6 @@ async def _until_asked(worker: Worker, asked: asyncio.Event) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     if reason is not None:
         raise reason
-
-
-@contextlib.contextmanager
-def _telling(metrics: WorkerMetrics, place: tuple[str, int]) -> Iterator[None]:
-    """Serves /healthz, /readyz and /metrics at an address and port while it lasts; on no port for 0."""
-    if not place[1]:
-        yield
-        return
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answers = {
-                "/healthz": (200, b"ok\n"),
-                "/readyz": (200, b"ready\n")
-                if metrics.is_ready
-                else (503, b"not ready: no assignment, or recovering\n"),
-                "/metrics": (200, generate_latest(metrics.registry)),
-            }
-            status, body = answers.get(self.path, (404, b"/healthz, /readyz, /metrics\n"))
-            self.send_response(status)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(place, Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -24,6 +24,9 @@ def add_to(app: typer.Typer) -> None:
 @projector.command()
 def run(
     once: Annotated[bool, typer.Option("--once", help="Up to the end that the ledger has now, then end.")] = False,
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Serve /healthz, /readyz and /metrics; 0: do not.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Follow the ledger until SIGTERM. A database that is away is waited for; nothing is lost and nothing doubled."""
@@ -31,7 +34,7 @@ def run(
 
     settings = load()
     if not once:
-        run_projector(settings)
+        run_projector(settings, metrics_port)
         return
     with progress("projecting", None) as bar:
         events = project_once(settings, lambda some, _lag: bar.advance(bar.task_ids[0], some))

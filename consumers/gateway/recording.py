@@ -6,6 +6,7 @@ other one, however that ends, for as long as it takes to log what is in the ring
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -31,6 +32,8 @@ REST_S = 0.02
 RETRY_S = 0.5
 LOOK_S = 60.0
 """How often it looks whether a process that was killed has left something since."""
+LESS_URGENT = 5
+"""By how much: where processors are short, an answer is not to wait for the record of another."""
 LAST_S = 5.0
 """For how long it goes on trying once the gateway has ended: a broker that was only slow is not away."""
 
@@ -165,6 +168,7 @@ def main() -> None:
     """Until the gateway has closed the channel, whose descriptor is the process's argument, and what is left to do."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the gateway ends, and this process after it
         signal.signal(number, signal.SIG_IGN)
+    os.nice(LESS_URGENT)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     channel = Connection(int(sys.argv[1]))
     begin: Begin = channel.recv()

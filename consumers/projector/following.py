@@ -34,7 +34,8 @@ class Lag(NamedTuple):
 
 
 Telling = Callable[[int, Lag], None]
-"""Who hears of every turn: so many events were applied, and this is how far the rows are behind since."""
+"""Who hears of every turn, also one that found nothing new: so many events were applied, and so far the rows are behind
+since."""
 
 
 def quiet(_events: int, _lag: Lag) -> None:
@@ -78,6 +79,7 @@ class Projector:
         seen = self._models.positions()
         batch, reached = next_batch(self._ledger, seen, ends, self._clock())
         if not reached:
+            self._tell(0, Lag(0, 0))
             return self._look_again() if self._clock() - self._looked_at > IDLE_TURN_MS else 0
         if not apply(self._models, batch, seen, reached, self._clock()):
             return 0

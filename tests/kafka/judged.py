@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from multiprocessing import get_context
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 from consumers.bootstrap import open_ledger
 from consumers.history_scan import every_event
 from ledger.adapters.kafka_client import consumer
+from ledger.adapters.kafka_decisions import KafkaDecisions
+from ledger.decisions import UnreadableDecisionError
 from ledger.log import Position
 from ledger.record import Receipt
 from projections.rebuilt import Rebuilt
@@ -19,6 +21,7 @@ from schemas.events import StatementCorrected
 from schemas.subject import Subject
 from schemas.times import parse_time
 from schemas.topics import WATERMARK
+from stack.processes import wait_until
 from tests import reference_model
 from tests.kafka.stage import Stage
 from tests.kafka.story import CHANNEL, NEVER_NEEDS, NUMBERS, STALE, Asked, Story
@@ -27,6 +30,7 @@ from tests.reference_model import Case, Fact, Message, answer_of, distinct, poli
 POLL_MS = 200
 OFF_MS = 120_000
 """So far a gateway's time may be from ours: a broker that stood still made its receipts old. Clocks are an hour off."""
+FOUND_S = 180
 AT_ONCE = 500
 """Answers that one of several processes judges before it tells."""
 
@@ -204,6 +208,24 @@ def judged(judge: Judge, story: Story) -> None:
     assert judge.forgotten() == []
     known = sum(count for reason, count in reasons.items() if reason != "stale")
     assert known > len(story.asked) / 10, reasons
+
+
+def decisions_are_on_record(stage: Stage, story: Story) -> None:
+    """All that was answered, also by gateways that were killed since: another process logs it then.
+
+    What could not be logged while the broker was away, the next process of that gateway finds within a minute.
+    """
+    asked = {str(one.said["decision_id"]) for one in story.asked}
+    with closing(KafkaDecisions(stage.settings.broker())) as log:
+        wait_until(lambda: not asked - _on_record(log), FOUND_S, "all that was answered is on record", every=10)
+
+
+def _on_record(log: KafkaDecisions) -> set[str]:
+    found = set()
+    for stored in log.scan():
+        with suppress(UnreadableDecisionError):  # what a fault has put there
+            found.add(stored.read().decision_id)
+    return found
 
 
 def tables_are_a_fold_of_the_ledger(stage: Stage, story: Story) -> None:

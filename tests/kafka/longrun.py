@@ -1,10 +1,10 @@
 """A randomised run of a whole ledger in which everything may be killed, and the judgement of it afterwards.
 
 People say yes and no, join accounts and leave them, all through the ledger's own door; gateways are asked all the
-time; and something is always being killed, stopped, cut off or forged (`faults.py`, `forgeries.py`). At the end four
+time; and something is always being killed, stopped, cut off or forged (`faults.py`, `forgeries.py`). At the end five
 things must be true, whatever happened: nothing that was acknowledged is lost, nothing is applied twice, every answer of
-every gateway is the reference model's at the watermark that it named, and none is from before an event that was known
-to be enforced when it was asked for (`judged.py`).
+every gateway is the reference model's at the watermark that it named, none is from before an event that was known
+to be enforced when it was asked for, and all of them are on record (`judged.py`).
 """
 
 import time

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger.adapters.kafka_client import producer
 from ledger.adapters.kafka_log import KafkaLog
+from ledger.broker import Broker
 from ledger.errors import UnavailableError
 from ledger.log import Appended, Entry
 from stack.kafka import Kafka
@@ -34,6 +36,12 @@ def named() -> Entry:
     """An entry whose value is its id."""
     one = entry()
     return Entry(one.key, one.event_id.encode(), one.event_id, one.claim, one.content)
+
+
+def test_a_writer_waits_for_all_replicas_and_is_never_taken_for_two(broker_address: str) -> None:
+    """One broker cannot show what it is for; three do (`make soak`)."""
+    with closing(producer(Broker((broker_address,)))) as made:
+        assert (made.config["acks"], made.config["enable_idempotence"]) == (-1, True)
 
 
 def test_what_was_acknowledged_before_a_kill_of_the_writer_is_stored(broker_address: str, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import orjson
 import pytest
 import yaml
 
-from stack.processes import Process, free_port
+from stack.processes import Process, free_port, listens
+from stack.services import services
 from tests.kafka.stage import COMMAND, Part
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
@@ -69,6 +70,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     yield running
     assert running.process.stop(60) == 0, running.process.said()
     assert "stopped" in running.process.said()
+    assert len(running.places) == len([one for one in services() if one.port])
+    for port, pid in running.places.values():
+        assert not listens(port)
+        assert not Path(f"/proc/{pid}").exists()
 
 
 def test_all_five_numbers_are_denied_at_all_three_gateways_once_the_account_has_opted_out(stack: Running) -> None:

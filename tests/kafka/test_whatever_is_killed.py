@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.judged import Judge, judged, tables_are_a_fold_of_the_ledger
+from tests.kafka.judged import Judge, decisions_are_on_record, judged, tables_are_a_fold_of_the_ledger
 from tests.kafka.longrun import EVERYTHING, LongRun
 from tests.kafka.stage import Stage
 
@@ -19,3 +19,5 @@ def test_nothing_is_lost_nothing_is_applied_twice_and_no_answer_is_wrong(tmp_pat
         story = LongRun(stage, seed=8, faults=OF_A_MINUTE).run(60)
         judged(Judge(stage, story), story)
         tables_are_a_fold_of_the_ledger(stage, story)
+        decisions_are_on_record(stage, story)
+        assert len(set(story.faults)) >= 3, "of nineteen kinds a minute has time for some"

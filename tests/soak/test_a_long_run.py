@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.judged import Judge, judged, tables_are_a_fold_of_the_ledger
+from tests.kafka.judged import Judge, decisions_are_on_record, judged, tables_are_a_fold_of_the_ledger
 from tests.kafka.longrun import EVERYTHING, LongRun
 from tests.kafka.strained import Strained
 
@@ -19,6 +19,7 @@ def test_whatever_is_killed_nothing_is_lost_or_doubled_and_no_answer_is_wrong(tm
         story = LongRun(stage, seed, list(EVERYTHING)).run(seconds)
         judged(Judge(stage, story), story)
         tables_are_a_fold_of_the_ledger(stage, story)
+        decisions_are_on_record(stage, story)
         topics = stage.settings.broker().topics
         assert {topics.table("by-number"), topics.identities} <= stage.compacted()
         assert set(story.faults) == set(EVERYTHING)

@@ -8,6 +8,7 @@ import pytest
 from consumers.bootstrap import read_models
 from consumers.bootstrap.read_models import Teller
 from consumers.projector.following import Lag, Projector
+from consumers.projector.metrics import ProjectorMetrics
 from ledger.adapters.memory_log import MemoryLog
 from projections.adapters.sql_read_models import SqlReadModels
 from tests.consumers.commands import Commands
@@ -75,6 +76,29 @@ def test_the_projectors_log_says_what_it_applied_how_late_and_what_is_left(
         "2 events applied, none later than 12.0 s; 1 event(s) behind, the oldest for 12.0 s",
         "1 events applied, none later than 1.5 s; 0 event(s) behind",
     ]
+
+
+def test_a_projector_tells_how_far_it_is_and_that_it_still_looks(
+    models: SqlReadModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns_of(2, monkeypatch)
+    log = MemoryLog(1, clock=lambda: START)
+    log.append([entry(fact, number) for number, fact in enumerate(facts(3))])
+    heard: list[tuple[int, Lag]] = []
+    metrics = ProjectorMetrics(lambda events, lag: heard.append((events, lag)))
+    projector = Projector(log, models, metrics, clock=lambda: START + 12_000)
+
+    def told(name: str) -> float | None:
+        return metrics.registry.get_sample_value(f"prefledger_projector_{name}")
+
+    projector._advance(log.ends())
+    assert (told("events_applied_total"), told("lag_events"), told("lag_seconds")) == (2, 1, 12)
+    projector._advance(log.ends())
+    monkeypatch.setattr("time.time", lambda: 4_000_000_000.0)
+    projector._advance(log.ends())
+    assert (told("events_applied_total"), told("turns_total"), told("lag_events"), told("lag_seconds")) == (3, 2, 0, 0)
+    assert told("reached_timestamp_seconds") == 4_000_000_000
+    assert heard == [(2, Lag(1, 12_000)), (1, Lag(0, 12_000)), (0, Lag(0, 0))]
 
 
 def test_between_two_lines_the_log_adds_up_and_keeps_the_longest(
