@@ -30,11 +30,21 @@ UPPER: Final = 16 + SHAPE_BIT // 8
 
 
 def parts(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    """All parts in some files of a spill in the order of their keys, of each the last."""
-    for path in files:
-        latest = dict(_records(path.read_bytes()))
+    """All parts in some files of a spill, which are in order, in the order of their keys, of each the last.
+
+    A key is in files of one process only, so the order of those of two processes does not matter.
+    """
+    for _, together in groupby(files, key=beginning):
+        latest: dict[bytes, bytes] = {}
+        for path in together:
+            latest.update(_records(path.read_bytes()))
         for key in sorted(latest):
             yield key.decode(), latest[key]
+
+
+def beginning(path: Path) -> str:
+    """Of the keys in a file."""
+    return path.name.partition(".")[0]
 
 
 def _records(whole: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -73,8 +83,10 @@ def fill(builder: Builder, files: Iterable[Path], report: Callable[[str, str], o
 
 def build(folder: Path, fingerprint: str, share: int) -> None:
     """One share of the copy: references are in order from the first to the last of the shares."""
-    files = sorted(folder.glob("[0-9a-f]*"))
-    mine = files[len(files) * share // SHARES : len(files) * (share + 1) // SHARES]
+    files = sorted(folder.glob("[0-9a-f]*"), key=lambda path: (beginning(path), path.name))
+    beginnings = sorted({beginning(path) for path in files})
+    of_share = set(beginnings[len(beginnings) * share // SHARES : len(beginnings) * (share + 1) // SHARES])
+    mine = [path for path in files if beginning(path) in of_share]
     with Builder(folder) as builder, (folder / f"{UNREADABLE}{share}").open("w", encoding="utf-8") as unreadable:
         fill(builder, mine, lambda subject, reason: unreadable.write(f"{subject} {' '.join(reason.split())}\n"))
         Base.saved(folder / f"{BUILT}{share}", builder, Said({}, {}, fingerprint, "none@0", {}))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from consumers.gateway.joining import Join, Step
-from consumers.gateway.loading import Spill
+from consumers.gateway.loading import Pieces
 from consumers.gateway.ports import Place, Record
 from consumers.gateway.reading import FAULTS, Unreadable, held, read
 from consumers.replica.load import ASKED
@@ -72,7 +72,7 @@ class Follower:
 
     # --- until the ends are passed
 
-    def pass_by(self, batches: Batches, spill: Spill | None = None) -> None:
+    def pass_by(self, batches: Batches, spill: Pieces | None = None) -> None:
         """Takes parts as they come, so that nothing can be claimed of them. `spill` takes what is no reference data."""
         for place, records in batches:
             if place.table == "reference":
@@ -104,7 +104,7 @@ class Follower:
             else:
                 waiting.append(said)
 
-    def _spill(self, place: Place, records: Iterable[Record], spill: Spill) -> None:
+    def _spill(self, place: Place, records: Iterable[Record], spill: Pieces) -> None:
         join = self._joins[place.partition]
         for record in records:
             key, value = record.key, record.value
@@ -115,6 +115,16 @@ class Follower:
                 for _, said in self._said(place, [record]):
                     if isinstance(said, Watermark):
                         join.marked(place.table, said.offset)
+
+    def joins(self, partitions: Iterable[int]) -> dict[int, Join]:
+        """What is known of some partitions, for another follower to `adopt`."""
+        return {partition: self._joins[partition] for partition in partitions}
+
+    def adopt(self, joins: Mapping[int, Join], recorded_at: int) -> None:
+        """Another one has read the states of these partitions past their ends; the reference data was read here."""
+        for partition, join in joins.items():
+            self._joins[partition].adopt(join, READ_ON)
+        self.recorded_at = max(self.recorded_at, recorded_at)
 
     def reference_mark(self, partition: int) -> int:
         """How far the reference table has come in a partition of the ledger; -1 where nothing was said of it."""

@@ -7,7 +7,7 @@ soon as the one that it had before was read in it.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -69,7 +69,7 @@ class Join:
     """
 
     def __init__(self) -> None:
-        self._lanes: Mapping[Table, Lane] = {table: Lane() for table in TABLES}
+        self._lanes: dict[Table, Lane] = {table: Lane() for table in TABLES}
         self._floor = self._taken = -1
 
     # --- before `begin`
@@ -82,6 +82,10 @@ class Join:
         """A watermark was read."""
         lane = self._lanes[table]
         lane.mark, lane.dirty = max(lane.mark, offset), False
+
+    def adopt(self, other: "Join", tables: Iterable[Table]) -> None:
+        """These tables were read there."""
+        self._lanes |= {table: other._lanes[table] for table in tables}
 
     def mark(self, table: Table) -> int:
         """The last watermark that was read of a table; -1 before any."""

@@ -24,6 +24,7 @@ from consumers.gateway.loading import Spill
 from consumers.gateway.ports import Feed, Place, Ports, Record
 from consumers.gateway.reading import Unreadable
 from consumers.gateway.snapshots import Snapshots
+from consumers.gateway.spilling import beside, half
 from consumers.replica import OutrunError, Replica, SnapshotError
 from ledger.errors import LedgerError, UnavailableError, WrongSecretError
 from schemas.events import OPERATOR_TRAFFIC
@@ -166,7 +167,7 @@ class Keeper:
         positions = (kept or beginnings) | begun
         feed.follow(positions)
         if kept is None:
-            self._from_topics(feed, follower, ends, is_known)
+            self._from_topics(feed, follower, positions, ends, is_known)
         self._read_past(feed, follower, ends, is_known)
         while not is_known() and not self.stopping.is_set():
             follower.pass_by(feed.poll(POLL_S))
@@ -185,11 +186,11 @@ class Keeper:
         raise SnapshotError(f"{self.snapshots.path} is of other topics; the copy is loaded from these")
 
     def _from_topics(
-        self, feed: Feed, follower: Follower, ends: Mapping[Place, int], is_known: Callable[[], bool]
-    ) -> None:
+        self, feed: Feed, follower: Follower, begun: Mapping[Place, int], ends: Mapping[Place, int],
+        is_known: Callable[[], bool],
+    ) -> None:  # fmt: skip
         with Spill(self.snapshots.path.parent) as spill:
-            self._read_past(feed, follower, ends, is_known, spill)
-            positions = {place: feed.position(place) for place in ends}
+            positions = self._spilled(feed, follower, begun, ends, is_known, spill)
             feed.follow({place: at for place, at in positions.items() if place.table == "reference"})
             with spill.building(self.fingerprint) as is_built:
                 while not is_built() and not self.stopping.is_set():
@@ -205,6 +206,30 @@ class Keeper:
         self.replica = follower.replica = built
         self.owner.copies(built)
         feed.follow(positions)
+
+    def _spilled(
+        self, feed: Feed, follower: Follower, begun: Mapping[Place, int], ends: Mapping[Place, int],
+        is_known: Callable[[], bool], spill: Spill,
+    ) -> dict[Place, int]:  # fmt: skip
+        """All states, past the ends, in files: half of many are read by another process. Returns up to where."""
+        given = half(begun, ends, feed.partitions, spill.folder)
+        if given is None:
+            self._read_past(feed, follower, ends, is_known, spill)
+            return {place: feed.position(place) for place in ends}
+        own = {place: at for place, at in begun.items() if place not in given.positions}
+        feed.follow(own)
+        with beside(self.ports.feed, given) as other:
+            self._read_past(feed, follower, {place: ends[place] for place in own}, is_known, spill)
+            while not other.done() and not self.stopping.is_set():
+                follower.pass_by(feed.poll(POLL_S), spill)
+                self._tell_switch(follower, is_known)
+            if self.stopping.is_set():
+                return dict(begun)
+            passed = other.result()
+        for unread in passed.unread:
+            self.owner.unreadable(*unread)
+        follower.adopt(passed.joins, passed.recorded_at)
+        return {place: feed.position(place) for place in own} | dict(passed.positions)
 
     def _read_past(
         self, feed: Feed, follower: Follower, ends: Mapping[Place, int],

@@ -25,19 +25,14 @@ LENGTH: Final = 4
 BUILT, SAID, UNREADABLE = "_built", "_said", "_unreadable"
 
 
-class Spill:
-    """Parts of states in files, by the first two digits of their key. Gone when it is closed."""
+class Pieces:
+    """Parts of states, on their way to files by the first two digits of their key."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises UnavailableError where nothing can be written."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.folder = Path(tempfile.mkdtemp(prefix=".loading-", dir=folder))
-        except OSError as error:
-            raise UnavailableError(f"the folder {folder} cannot be written: {error.strerror}") from error
+    def __init__(self, folder: Path, ending: str = "") -> None:
+        """The names of its files have this ending: they are its own."""
+        self.folder, self._ending = folder, ending
         self._pieces: dict[bytes, list[bytes]] = {}
         self._held = 0
-        self.parts = 0
 
     def add(self, key: bytes, value: bytes) -> None:
         """A part, which takes the place of an earlier one of the same key."""
@@ -46,19 +41,31 @@ class Spill:
             self._pieces[key[:2]].append(record)
         except KeyError:
             self._pieces[key[:2]] = [record]
-        self.parts += 1
         self._held += len(record)
         if self._held >= HELD:
-            self._write()
+            self.write()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """What still waits is in the files then. Raises UnavailableError."""
         try:
             for digits, pieces in self._pieces.items():
-                with (self.folder / digits.hex()).open("ab") as file:
+                with (self.folder / f"{digits.hex()}{self._ending}").open("ab") as file:
                     file.write(b"".join(pieces))
         except OSError as error:
             raise UnavailableError(f"there is no room to load the copy in {self.folder}: {error.strerror}") from error
         self._pieces, self._held = {}, 0
+
+
+class Spill(Pieces):
+    """A folder of such files, from which a copy is made. Gone when it is closed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UnavailableError where nothing can be written."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            super().__init__(Path(tempfile.mkdtemp(prefix=".loading-", dir=folder)))
+        except OSError as error:
+            raise UnavailableError(f"the folder {folder} cannot be written: {error.strerror}") from error
 
     @contextmanager
     def building(self, fingerprint: str) -> Iterator[Callable[[], bool]]:
@@ -66,7 +73,7 @@ class Spill:
 
         Raises UnavailableError, from what is given, where it cannot be made.
         """
-        self._write()
+        self.write()
         command = [sys.executable, "-m", "consumers.gateway.building", str(self.folder), fingerprint]
         said = self.folder / SAID
         with said.open("wb") as out:
