@@ -11,6 +11,8 @@ import weakref
 from struct import Struct
 from zlib import crc32
 
+from ledger.errors import UnavailableError
+
 PREFIX = Struct("=II")
 """Before each record: its length, and its checksum."""
 COUNTS = 4096
@@ -30,7 +32,14 @@ class Ring:
     """
 
     def __init__(self, size: int, descriptor: int | None = None) -> None:
-        """A new one of so many bytes, or the one behind a descriptor. Raises OSError where there is no memory."""
+        """A new one of so many bytes, or the one behind a descriptor.
+
+        Raises OSError where there is no memory, UnavailableError on systems that have none of this kind.
+        """
+        if not hasattr(os, "memfd_create"):
+            raise UnavailableError(
+                "a gateway logs its decisions on Linux only; run this one with --no-log-decisions, or elsewhere"
+            )
         if descriptor is None:
             descriptor = os.memfd_create("prefledger-decisions", os.MFD_CLOEXEC)
             weakref.finalize(self, os.close, descriptor)

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from consumers.gateway.ring import HEAD, ONCE_ROUND, PREFIX, REFUSED, TAIL, Ring
+from ledger.errors import UnavailableError
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -98,3 +99,9 @@ def test_threads_put_while_another_process_takes() -> None:
     for first in (b"a", b"b"):
         own = [record for record in records if record[:1] == first]
         assert own == [first + b"%08d" % number for number in range(each)]
+
+
+def test_a_system_without_such_memory_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    with pytest.raises(UnavailableError, match="--no-log-decisions"):
+        Ring(1_000)
