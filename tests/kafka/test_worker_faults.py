@@ -1,4 +1,4 @@
-"""Whatever is killed in between: nothing acknowledged is lost, and nothing is applied twice."""
+"""Whatever is killed in between: nothing acknowledged is lost, and nothing is applied or set aside twice."""
 
 import signal
 import subprocess
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import orjson
 import pytest
 
 from ledger.broker import Broker
@@ -18,24 +19,49 @@ from tests.kafka.workers import (
     LONG,
     MARKS,
     SESSION_S,
+    Entry,
     Worker,
     append,
     make_topics,
     must_be_exact,
     simple_entries,
+    told,
     wait_for_all,
 )
 
 pytestmark = MARKS
 
 KILLS = 10
+POISON = b"no event"
+
+
+def poisoned(events: list[Entry]) -> list[Entry]:
+    """The same with poison under every hundredth's key behind it."""
+    found: list[Entry] = []
+    for number, entry in enumerate(events, 1):
+        found += [entry] if number % 100 else [entry, (entry[0], POISON)]
+    return found
+
+
+def must_be_set_aside_once(broker: Broker) -> None:
+    """Every poison of the ledger stands in the rejected topic, once, by its position; and nothing else does."""
+    poison = [
+        (partition, record.offset)
+        for partition, records in told(broker, broker.topics.ledger).items()
+        for record in records
+        if record.value == POISON
+    ]
+    every = [record for records in told(broker, broker.topics.rejected).values() for record in records]
+    found = [orjson.loads(record.value or b"") for record in every]
+    assert sorted((one["partition"], one["offset"]) for one in found) == sorted(poison)
+    assert {one["topic"] for one in found} == {broker.topics.ledger}
 
 
 class Flow:
     """Events that go into the ledger while a test does its mischief."""
 
     def __init__(self, broker: Broker, seed: int, events: int, pause_s: float) -> None:
-        self._events = simple_entries(seed, events, events // 10)
+        self._events = poisoned(simple_entries(seed, events, events // 10))
         self._thread = threading.Thread(target=self._run, args=(broker, pause_s))
 
     def _run(self, broker: Broker, pause_s: float) -> None:
@@ -67,6 +93,7 @@ def test_workers_killed_at_random_moments_leave_exact_tables(broker: Broker, tmp
             workers[kill % 2] = Worker(broker, tmp_path, standby=1)
     wait_for_all(broker, 2 * LONG)
     must_be_exact(broker)
+    must_be_set_aside_once(broker)
     for worker in workers:
         assert worker.process.stop() == 0
 
@@ -103,6 +130,7 @@ def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path:
             flow.wait_until_appended()
             wait_for_all(broker)
     must_be_exact(broker)
+    must_be_set_aside_once(broker)
 
 
 @pytest.mark.parametrize("end", [Kafka.kill, Kafka.stop], ids=["killed", "stopped"])
