@@ -6,15 +6,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
 import orjson
 import pytest
 
+from ledger.adapters.kafka_client import consumer, library
 from ledger.broker import Broker
+from projections.adapters.faust_worker import named
+from schemas.topics import TABLES, partition_of
 from stack.kafka import Kafka
 from stack.processes import wait_until
+from tests.kafka.raising_fold import REASON
 from tests.kafka.workers import (
     LONG,
     MARKS,
@@ -22,9 +27,11 @@ from tests.kafka.workers import (
     Entry,
     Worker,
     append,
+    ends,
     make_topics,
     must_be_exact,
     simple_entries,
+    tables,
     told,
     wait_for_all,
 )
@@ -131,6 +138,37 @@ def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path:
             wait_for_all(broker)
     must_be_exact(broker)
     must_be_set_aside_once(broker)
+
+
+def test_a_fold_that_raises_ends_the_worker_with_nothing_of_its_batch_committed(broker: Broker, tmp_path: Path) -> None:
+    """And who is started in its place folds that batch too: nothing was passed over, nothing was set aside."""
+    make_topics(broker)
+    append(broker, simple_entries(6, 400, 40))
+    [(subject, value)] = simple_entries(7, 1, 1)
+    assert subject is not None
+    partition = partition_of(subject, 4)
+    with Worker(broker, tmp_path, "raises", by=("tests.kafka.raising_fold", subject)) as worker:
+        wait_for_all(broker)
+        folded = ends(broker)
+        append(broker, [(subject, value), *simple_entries(8, 400, 40)])
+        wait_until(lambda: worker.process.code is not None, LONG, "it ends")
+    assert worker.process.code == 70
+    said = worker.process.said(20_000)
+    assert f"partition {partition} cannot be folded" in said
+    assert f"RuntimeError: {REASON}" in said
+    marks = tables(broker).marks
+    assert {marks[name, partition][-1]["offset"] for name in TABLES} == {folded[partition]}
+    assert committed(broker, partition) <= folded[partition]
+    with Worker(broker, tmp_path, "mended"):
+        wait_for_all(broker)
+    must_be_exact(broker)
+    assert not any(told(broker, broker.topics.rejected).values())
+
+
+def committed(broker: Broker, partition: int) -> int:
+    """Up to where the workers' group has committed the ledger, as Kafka's own tools see it."""
+    with closing(consumer(broker, group_id=named(broker.topics))) as group:
+        return int(group.committed(library().TopicPartition(broker.topics.ledger, partition)))
 
 
 @pytest.mark.parametrize("end", [Kafka.kill, Kafka.stop], ids=["killed", "stopped"])
