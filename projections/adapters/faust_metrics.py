@@ -22,6 +22,9 @@ class WorkerMetrics:
         self.events = Counter(f"{prefix}events_folded", "Entries folded and committed.", registry=registry)
         self.rejected = Counter(f"{prefix}rejected", "Entries set aside in the rejected topic.", registry=registry)
         self.transactions = Counter(f"{prefix}transactions", "Transactions committed.", registry=registry)
+        self.recovered = Counter(
+            f"{prefix}recovered", "Entries of the tables' topics read back before folding.", registry=registry
+        )
         self.rebalances = Counter(f"{prefix}rebalances", "Assignments that the group gave out.", registry=registry)
         self.lost = Counter(f"{prefix}partitions_lost", "Partitions given up because of an error.", registry=registry)
         self.fold_time = Histogram(f"{prefix}fold_seconds", "Folding one batch.", registry=registry)
