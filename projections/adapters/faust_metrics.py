@@ -1,7 +1,7 @@
 """What a worker tells about itself: counters and gauges named prefledger_worker_…, for Prometheus."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -14,7 +14,9 @@ OLD_S = 0.9
 class WorkerMetrics:
     """The metrics of one worker, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: monotonic, in seconds."""
+        self.clock = clock
         self.registry = CollectorRegistry()
         self.partitions: dict[int, PartitionMetrics] = {}
         self.is_ready = False
@@ -22,6 +24,9 @@ class WorkerMetrics:
         self.events = Counter(f"{prefix}events_folded", "Entries folded and committed.", registry=registry)
         self.rejected = Counter(f"{prefix}rejected", "Entries set aside in the rejected topic.", registry=registry)
         self.transactions = Counter(f"{prefix}transactions", "Transactions committed.", registry=registry)
+        self.recovered = Counter(
+            f"{prefix}recovered", "Entries of the tables' topics read back before folding.", registry=registry
+        )
         self.rebalances = Counter(f"{prefix}rebalances", "Assignments that the group gave out.", registry=registry)
         self.lost = Counter(f"{prefix}partitions_lost", "Partitions given up because of an error.", registry=registry)
         self.fold_time = Histogram(f"{prefix}fold_seconds", "Folding one batch.", registry=registry)
@@ -61,7 +66,7 @@ class PartitionMetrics:
 
     def __init__(self, worker: WorkerMetrics, mark: Watermark) -> None:
         self._worker = worker
-        self._committed_at = time.monotonic()
+        self._committed_at = worker.clock()
         self.cursor = mark.offset
         self.recorded_at = mark.recorded_at
 
@@ -72,7 +77,7 @@ class PartitionMetrics:
 
     def committed(self, cursor: int, records: Sequence[Record], rejected: int) -> None:
         """A transaction was committed."""
-        self._committed_at = time.monotonic()
+        self._committed_at = self._worker.clock()
         self.cursor = cursor
         if records:
             self.recorded_at = records[-1].timestamp
@@ -82,4 +87,4 @@ class PartitionMetrics:
 
     def is_old(self) -> bool:
         """Whether the last watermark is so old that readers wait for another."""
-        return time.monotonic() - self._committed_at > OLD_S
+        return self._worker.clock() - self._committed_at > OLD_S

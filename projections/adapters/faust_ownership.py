@@ -86,6 +86,10 @@ class Ownership:
                 await producer.stop()
                 await asyncio.sleep(0.5)
 
+    def recovered(self, entries: int) -> None:
+        """So many entries of the tables were read back for a partition that is to be folded here."""
+        self._metrics.recovered.inc(entries)
+
     async def begin(self) -> dict[int, int]:
         """The tables are recovered: begins to fold. Returns from which offset of the ledger each partition is read."""
         ends = await self._app.consumer.highwaters(*map(self.source, self._producers)) if self._producers else {}

@@ -10,7 +10,7 @@ write nothing any more.
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -46,11 +46,12 @@ class TableStore(Protocol):
 
 
 class Writes(NamedTuple):
-    """Where a partition writes to."""
+    """Where a partition writes to, and the clock (monotonic, in seconds) by which it does so where nothing comes."""
 
     topics: Topics
     group: str
     tables: Mapping[Table, TableStore]
+    clock: Callable[[], float] = time.monotonic
 
 
 class Partition:
@@ -98,7 +99,7 @@ class Partition:
     async def _next(self) -> list[Batch]:
         """What waits, or nothing after a while."""
         try:
-            patience = max(0.001, self._all_at + ALL_EVERY_S - time.monotonic())
+            patience = max(0.001, self._all_at + ALL_EVERY_S - self._writes.clock())
             found = [await asyncio.wait_for(self._waiting.get(), patience)]
         except TimeoutError:
             return []
@@ -142,7 +143,7 @@ class Partition:
         return {name: {**folded.states.get(name, {}), **mark} for name in written}
 
     def _to_be_written(self, folded: Folded) -> Sequence[Table]:
-        now = time.monotonic()
+        now = self._writes.clock()
         if now - self._all_at >= ALL_EVERY_S:
             self._all_at = now
             return TABLES
@@ -156,8 +157,8 @@ class Partition:
             yield send(self._producer, topics.table(name), self.number, written.items())
         if folded.rejected:
             yield self._send_rejected(folded)
-        if self._told < self.cursor and time.monotonic() - self._told_at > OFFSET_EVERY_S:
-            self._told, self._told_at = self.cursor, time.monotonic()
+        if self._told < self.cursor and self._writes.clock() - self._told_at > OFFSET_EVERY_S:
+            self._told, self._told_at = self.cursor, self._writes.clock()
             offsets = {TopicPartition(topics.ledger, self.number): OffsetAndMetadata(self.cursor, "")}
             yield self._producer.send_offsets_to_transaction(offsets, self._writes.group)
 

@@ -59,6 +59,9 @@ class PartitionedStore(Store[bytes, bytes]):
             # Faust empties its queues at every step of a recovery, whatever is in them.
             self._read_again(tp, passed + 1)
             return
+        app = cast(Foreign, self.app)
+        if tp in app.tables.recovery.active_tps:  # a standby reads along, and nobody waits for it
+            app.ownership.recovered(len(batch.records))
         values = self.partition(partition)
         for record in batch.records:
             if record.offset > passed and record.key is not None:

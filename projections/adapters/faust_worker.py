@@ -7,7 +7,8 @@ Faust before `build` is called: it reads the program's arguments and the environ
 
 import logging
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ class Options:
     """A worker that was silent for so long is taken for dead; the broker allows 6 or more by default."""
     name: str | None = None
     """Of the application; by default from the topics' prefix. Workers of one name share the work."""
+    clock: Callable[[], float] = time.monotonic
+    """Monotonic, in seconds: when the next watermarks are due."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,13 @@ def build(broker: Broker, partitions: int, options: Options | None = None, folde
         )
         for table, topic in broker.topics.tables.items()
     }  # fmt: skip
-    metrics = WorkerMetrics()
+    metrics = WorkerMetrics(options.clock)
     ownership = faust_ownership.Ownership(
         app,
         faust_producing.Producing(name, faust_security.options(broker)),
-        faust_partition.Writes(broker.topics, name, {table: made.data for table, made in tables.items()}),
+        faust_partition.Writes(
+            broker.topics, name, {table: made.data for table, made in tables.items()}, options.clock
+        ),
         folder or ProductFolder(broker.topics.ledger),
         metrics,
     )

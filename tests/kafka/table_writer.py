@@ -43,8 +43,12 @@ class TableWriter:
     def __init__(
         self, broker: Broker, partitions: int = 2, policy: Policy | None = POLICY,
         settings: Mapping[str, str] | None = None, secret_fingerprint: str = REFERENCES.fingerprint,
+        marked: Sequence[Table] = TABLES,
     ) -> None:  # fmt: skip
-        """With no `policy` the ledger is empty, for a test that fills all of it."""
+        """With no `policy` the ledger is empty, for a test that fills all of it.
+
+        `marked`: the tables that get watermarks; a worker of ours gives them to all three.
+        """
         self.broker, self.partitions = broker, partitions
         self.view = MemoryView()
         self._make_topics({**COMPACTED, **settings} if settings else {})
@@ -52,6 +56,7 @@ class TableWriter:
         self._worker = producer(broker, transactional_id=f"{broker.topics.prefix}-worker")
         self._worker.init_transactions()
         self._number = self._recorded_at = 0
+        self.marked = marked
         self.written: Counter[Table] = Counter()
         """How many records of each table were committed."""
         self._folding = threading.Lock()
@@ -163,10 +168,10 @@ class TableWriter:
             self._send(TABLE_OF[part.kind], partition, key_of(part), to_bytes(part))
         offset = self.view.watermark().get(partition, 0)
         mark = Watermark(partition=partition, offset=offset, recorded_at=self._recorded_at).model_dump_json().encode()
-        for table in TABLES:
+        for table in self.marked:
             self._send(table, partition, watermark_key(partition), mark)
         self._worker.commit_transaction()
-        self.written.update([*(TABLE_OF[part.kind] for part in changed.values()), *TABLES])
+        self.written.update([*(TABLE_OF[part.kind] for part in changed.values()), *self.marked])
 
     def take_back(self, partition: int, changed: Mapping[str, Part]) -> None:
         """A transaction that a worker did not finish: nobody may see that it forgets the subjects that change."""

@@ -12,6 +12,7 @@ from consumers.scrub import Wanted
 from ledger.adapters.kafka_client import admin
 from ledger.broker import Broker
 from ledger.log import Recorded
+from schemas.topics import TABLES
 from stack.processes import wait_until
 from tests.kafka.gateways import NUMBER, codes, decisions, gateway, offers, receipts
 from tests.kafka.table_writer import SHORT, TableWriter
@@ -115,6 +116,23 @@ def test_a_worker_that_lags_makes_every_copy_stale_and_codes_pass(broker: Broker
         assert (codes(asked), asked.state) == ("never_needs_consent", "stale")
         with ledger.working():
             wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "it is folded after all")
+
+
+def test_a_copy_that_was_never_current_lets_pass_only_what_never_needs_consent(broker: Broker, tmp_path: Path) -> None:
+    """It knows the stop switch and has the grant, and nothing says how far the tables of persons have come."""
+    with TableWriter(broker, marked=["reference"]) as ledger:
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        ledger.fold()
+        with ledger.working(), gateway(broker, tmp_path) as asked:
+            while (said := codes(asked)) != "never_needs_consent":
+                assert (said, offers(asked)) == ("stale", "stale")
+            wait_until(lambda: len(receipts(broker)) > 2, LONG, "it holds a lease")
+            assert {(offers(asked), codes(asked)) for _ in range(1_000)} == {("stale", "never_needs_consent")}
+            decision = asked.decide(NUMBER, channel="sms", purpose="marketing.offers").as_json()
+            assert (asked.state, decision["allowed"], decision["staleness_s"]) == ("starting", False, None)
+            assert {one.fresh_for_ms for one in receipts(broker)} == {None}
+            ledger.marked = TABLES
+            wait_until(lambda: offers(asked) == "granted", LONG, "only that was missing")
 
 
 def test_a_gateway_that_cannot_tell_what_it_applied_may_not_go_on(broker: Broker, tmp_path: Path) -> None:

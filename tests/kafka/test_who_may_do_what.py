@@ -6,23 +6,33 @@ The page's own commands are what it is told; whoever it does not name may do not
 import argparse
 import re
 import shlex
+import signal
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from ledger.adapters.kafka_client import library
+from ledger.adapters.kafka_client import consumer, library, producer
 from ledger.broker import Broker
 from stack.kafka import Kafka
 from tests.kafka.certificates import Authority
 from tests.kafka.stage import Part, Stage
+from tests.kafka.workers import told
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
-PASSWORDS = {name: f"{name}-has-a-password" for name in ("admin", "door", "worker", "gateway", "auditor", "nobody")}
+ROLES = {
+    "door": "door (", "worker": "worker |", "gateway": "gateway |", "auditor": "confirmation, auditor",
+    "persons": "auditor of persons", "projector": "projector |", "analyst": "data team |", "agent": "care agent",
+}  # fmt: skip
+"""The users, and how their lines of the page's table begin."""
+SAME = {"projector": "auditor", "agent": "door"}
+"""Users who get what another one gets, as the page says in words."""
+PASSWORDS = {name: f"{name}-has-a-password" for name in ("admin", "nobody", *ROLES)}
 PROTOCOL = "SASL_SSL"
 LISTENER = "listener.name.sasl_ssl"
 MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"
@@ -61,11 +71,23 @@ class Roles(Stage):
         self.environment |= self.of("door")
         self.kafka = Kafka(folder / "kafka", asks_who(self.authority), self.kafka.port, protocol=PROTOCOL)
 
-    def of(self, name: str) -> dict[str, str]:
-        """The settings by which a client is this user."""
-        certificate, key = self.authority.signed(name)
+    def files_of(self, name: str) -> tuple[Path, Path, Path]:
+        """Certificate, its key and the password of this user."""
         password = self.folder / "tls" / f"{name}.password"
         password.write_text(PASSWORDS[name] + "\n")
+        return (*self.authority.signed(name), password)
+
+    def broker_of(self, name: str) -> Broker:
+        """By which a client of this process is this user."""
+        certificate, key, password = self.files_of(name)
+        return Broker(
+            (self.kafka.address,), security_protocol=PROTOCOL, sasl_mechanism="PLAIN", sasl_username=name,
+            sasl_password_file=password, ca_file=self.authority.file, cert_file=certificate, key_file=key,
+        )  # fmt: skip
+
+    def of(self, name: str) -> dict[str, str]:
+        """The settings by which a client is this user."""
+        certificate, key, password = self.files_of(name)
         return {
             "PREFLEDGER_KAFKA_SECURITY_PROTOCOL": PROTOCOL,
             "PREFLEDGER_KAFKA_SASL_MECHANISM": "PLAIN",
@@ -108,22 +130,17 @@ class Roles(Stage):
         return self
 
     def _tell_what_the_page_says(self) -> None:
-        certificate, key = self.authority.signed("admin")
-        password = self.folder / "tls" / "admin.password"
-        broker = Broker(
-            (self.kafka.address,), security_protocol=PROTOCOL, sasl_mechanism="PLAIN", sasl_username="admin",
-            sasl_password_file=password, ca_file=self.authority.file, cert_file=certificate, key_file=key,
-        )  # fmt: skip
-        client = library().KafkaAdminClient(**broker.options())
-        for command in commands_of_the_page():
-            client.create_acls(acls_of(command))
+        client = library().KafkaAdminClient(**self.broker_of("admin").options())
+        client.create_acls([acl for command in commands_of_the_page() for acl in acls_of(command)])
         client.close()
 
 
 def commands_of_the_page() -> list[str]:
-    """Every command of `kafka-acls` that the page gives."""
+    """Every command of `kafka-acls` that the page gives, and again for those who get the same."""
     found = re.findall(r"^kafka-acls .*$", PAGE.read_text("utf-8"), re.MULTILINE)
     assert len(found) >= 8
+    for user, like in SAME.items():
+        found += [one.replace(f"User:{like} ", f"User:{user} ") for one in found if f"User:{like} " in one]
     return found
 
 
@@ -153,8 +170,12 @@ def acls_of(command: str) -> list[Any]:
     ]  # fmt: skip
 
 
-ROLES = {"door": "door (", "worker": "worker |", "gateway": "gateway |", "auditor": "confirmation, auditor"}
-"""The users of the commands, and how their lines of the table begin."""
+ALIKE = {"as door": "door", "as auditor of the log": "auditor"}
+"""What the table says instead of topics, and of whom."""
+TOPICS = (
+    "ledger", "by-number", "by-account", "reference", "rejected", "identities", "evidence", "receipts", "decisions",
+    "replies",
+)  # fmt: skip
 
 
 def topics_of_the_table(user: str) -> dict[str, set[str]]:
@@ -164,9 +185,12 @@ def topics_of_the_table(user: str) -> dict[str, set[str]]:
     said = [
         re.sub(r"\(.*?\)", "", cell.partition(";")[0]).replace("the three tables", "by-, reference") for cell in cells
     ]
-    return {
-        name: {topic.strip() for topic in cell.split(",")} for name, cell in zip(("READ", "WRITE"), said, strict=True)
-    }
+    found: dict[str, set[str]] = {}
+    for name, cell in zip(("READ", "WRITE"), said, strict=True):
+        words = {word.strip() for word in cell.split(",") if word.strip()}
+        like = [topics_of_the_table(ALIKE[word])[name] for word in words & ALIKE.keys()]
+        found[name] = (words - ALIKE.keys()).union(*like)
+    return found
 
 
 def topics_of_the_commands(user: str) -> dict[str, set[str]]:
@@ -204,9 +228,48 @@ def test_what_the_page_allows_is_enough_for_an_opt_out_to_reach_the_gateway_and_
     assert denied is not None
     assert (denied["allowed"], denied["reason"]) == (False, "revoked_by_number")
     roles.run_as("auditor", "late", "--within", "1h")
-    roles.run_as("auditor", "projector", "run", "--once")
+    roles.run_as("projector", "projector", "run", "--once")
     said = roles.run_as("auditor", "timeline", "+14165550123", expected=3)
     assert "does not let this user read preferences.identities.v1" in said
+
+
+def test_what_the_page_allows_is_enough_for_whoever_names_people(roles: Roles) -> None:
+    """Also while a no is not in force everywhere: then the broker is asked for the time, which is to write."""
+    number, out = "+14165550199", roles.folder / "bundle.json"
+    gateway = roles.gateways[0].process
+    gateway.signal(signal.SIGSTOP)
+    try:
+        roles.run("revoke", number, "--evidence", "STOP")
+        assert "NotEnforcedYet" in roles.run_as("persons", "timeline", number, "--json")
+    finally:
+        gateway.signal(signal.SIGCONT)
+    roles.run_as("auditor", "checkpoint")
+    roles.run_as("persons", "bundle", number, str(out))
+    assert "STOP" in out.read_text()
+    assert "STOP" in roles.run_as("agent", "reveal", number)
+
+
+def test_what_the_page_allows_is_enough_for_a_data_team_to_read_with_a_client_of_its_own(roles: Roles) -> None:
+    broker = roles.broker_of("analyst")
+    topics = (*broker.topics.tables.values(), broker.topics.ledger)
+    assert all(any(told(broker, topic).values()) for topic in topics)
+
+
+@pytest.mark.parametrize("user", ROLES)
+def test_every_topic_that_the_page_does_not_give_is_denied(roles: Roles, user: str) -> None:
+    broker, given = roles.broker_of(user), topics_of_the_table(user)
+    denied = library().errors.TopicAuthorizationFailedError
+    with closing(consumer(broker)) as reading, closing(producer(broker, acks=1, enable_idempotence=False)) as writing:
+        for name in TOPICS:
+            place = library().TopicPartition(f"preferences.{name}.v1", 0)
+            if not name.startswith(tuple(given["READ"])):
+                reading.assign([place])
+                reading.seek(place, 0)
+                with pytest.raises(denied):
+                    reading.poll(5_000)
+            if not name.startswith(tuple(given["WRITE"])):
+                with pytest.raises(denied):
+                    writing.send(place.topic, b"{}", b"nobody", partition=0).get(10)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever is killed in between: nothing acknowledged is lost, and nothing is applied twice."""
+"""Whatever is killed in between: nothing acknowledged is lost, and nothing is applied or set aside twice."""
 
 import signal
 import subprocess
@@ -6,36 +6,69 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import orjson
 import pytest
 
+from ledger.adapters.kafka_client import consumer, library
 from ledger.broker import Broker
+from projections.adapters.faust_worker import named
+from schemas.topics import TABLES, partition_of
 from stack.kafka import Kafka
 from stack.processes import wait_until
+from tests.kafka.raising_fold import REASON
 from tests.kafka.workers import (
     LONG,
     MARKS,
     SESSION_S,
+    Entry,
     Worker,
     append,
+    ends,
     make_topics,
     must_be_exact,
     simple_entries,
+    tables,
+    told,
     wait_for_all,
 )
 
 pytestmark = MARKS
 
 KILLS = 10
+POISON = b"no event"
+
+
+def poisoned(events: list[Entry]) -> list[Entry]:
+    """The same with poison under every hundredth's key behind it."""
+    found: list[Entry] = []
+    for number, entry in enumerate(events, 1):
+        found += [entry] if number % 100 else [entry, (entry[0], POISON)]
+    return found
+
+
+def must_be_set_aside_once(broker: Broker) -> None:
+    """Every poison of the ledger stands in the rejected topic, once, by its position; and nothing else does."""
+    poison = [
+        (partition, record.offset)
+        for partition, records in told(broker, broker.topics.ledger).items()
+        for record in records
+        if record.value == POISON
+    ]
+    every = [record for records in told(broker, broker.topics.rejected).values() for record in records]
+    found = [orjson.loads(record.value or b"") for record in every]
+    assert sorted((one["partition"], one["offset"]) for one in found) == sorted(poison)
+    assert {one["topic"] for one in found} == {broker.topics.ledger}
 
 
 class Flow:
     """Events that go into the ledger while a test does its mischief."""
 
     def __init__(self, broker: Broker, seed: int, events: int, pause_s: float) -> None:
-        self._events = simple_entries(seed, events, events // 10)
+        self._events = poisoned(simple_entries(seed, events, events // 10))
         self._thread = threading.Thread(target=self._run, args=(broker, pause_s))
 
     def _run(self, broker: Broker, pause_s: float) -> None:
@@ -67,6 +100,7 @@ def test_workers_killed_at_random_moments_leave_exact_tables(broker: Broker, tmp
             workers[kill % 2] = Worker(broker, tmp_path, standby=1)
     wait_for_all(broker, 2 * LONG)
     must_be_exact(broker)
+    must_be_set_aside_once(broker)
     for worker in workers:
         assert worker.process.stop() == 0
 
@@ -103,6 +137,38 @@ def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path:
             flow.wait_until_appended()
             wait_for_all(broker)
     must_be_exact(broker)
+    must_be_set_aside_once(broker)
+
+
+def test_a_fold_that_raises_ends_the_worker_with_nothing_of_its_batch_committed(broker: Broker, tmp_path: Path) -> None:
+    """And who is started in its place folds that batch too: nothing was passed over, nothing was set aside."""
+    make_topics(broker)
+    append(broker, simple_entries(6, 400, 40))
+    [(subject, value)] = simple_entries(7, 1, 1)
+    assert subject is not None
+    partition = partition_of(subject, 4)
+    with Worker(broker, tmp_path, "raises", by=("tests.kafka.raising_fold", subject)) as worker:
+        wait_for_all(broker)
+        folded = ends(broker)
+        append(broker, [(subject, value), *simple_entries(8, 400, 40)])
+        wait_until(lambda: worker.process.code is not None, LONG, "it ends")
+    assert worker.process.code == 70
+    said = worker.process.said(20_000)
+    assert f"partition {partition} cannot be folded" in said
+    assert f"RuntimeError: {REASON}" in said
+    marks = tables(broker).marks
+    assert {marks[name, partition][-1]["offset"] for name in TABLES} == {folded[partition]}
+    assert committed(broker, partition) <= folded[partition]
+    with Worker(broker, tmp_path, "mended"):
+        wait_for_all(broker)
+    must_be_exact(broker)
+    assert not any(told(broker, broker.topics.rejected).values())
+
+
+def committed(broker: Broker, partition: int) -> int:
+    """Up to where the workers' group has committed the ledger, as Kafka's own tools see it."""
+    with closing(consumer(broker, group_id=named(broker.topics))) as group:
+        return int(group.committed(library().TopicPartition(broker.topics.ledger, partition)))
 
 
 @pytest.mark.parametrize("end", [Kafka.kill, Kafka.stop], ids=["killed", "stopped"])

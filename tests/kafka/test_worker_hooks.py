@@ -61,6 +61,7 @@ SAID = [
     (driver.AIOKafkaConsumerThread._highwaters, "await consumer.end_offsets(partitions)"),
     (driver.AIOKafkaConsumerThread._fetch_records, "fetcher._subscriptions.fetch_context()"),
     (Recovery.__init__, "self.active_highwaters = Counter()"),
+    (Recovery.add_active, "self.active_tps.add(tp)"),
     (Recovery._add, "persisted_offset = table.persisted_offset(tp)"),
     (Recovery.on_recovery_completed, "consumer.perform_seek()"),
     (AiokafkaFetcher.__init__, "self._fetch_max_wait_ms = fetch_max_wait_ms"),

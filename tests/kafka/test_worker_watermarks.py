@@ -4,14 +4,32 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+from consumers.bootstrap import distributed
+from consumers.settings import Settings
 from ledger.adapters.kafka_client import producer
+from ledger.adapters.kafka_topics import Layout
 from ledger.broker import Broker
 from schemas.distributed import Watermark
 from schemas.topics import TABLES
 from stack.processes import wait_until
-from tests.kafka.workers import LONG, MARKS, Worker, append, make_topics, simple_entries, tables, told, wait_for_all
+from tests.kafka.gateways import gateway, offers
+from tests.kafka.workers import (
+    LONG,
+    MARKS,
+    Worker,
+    append,
+    ends,
+    make_topics,
+    simple_entries,
+    tables,
+    told,
+    wait_for_all,
+)
 
 pytestmark = MARKS
+LEAP_S = 20
+TURNS = 3_600 // (2 * LEAP_S)
+"""So many turns are an hour at least: in each the clock is looked at twice or more often."""
 
 
 def test_watermarks_go_on_where_nothing_happens(broker: Broker, tmp_path: Path) -> None:
@@ -30,6 +48,30 @@ def test_watermarks_go_on_where_nothing_happens(broker: Broker, tmp_path: Path) 
             # Twice a second's time, for a machine on which others run too.
             assert sorted(later - earlier for earlier, later in pairwise(of))[len(of) // 2] <= 1_000
             assert len({(mark["offset"], mark["recorded_at"]) for mark in marks[name, partition][1:]}) == 1
+
+
+def test_an_hour_without_traffic_by_an_injected_clock(broker: Broker, tmp_path: Path) -> None:
+    """Turn after turn each table gets its watermark, and a gateway that hears nothing else is current all the time."""
+    (tmp_path / "secret").write_text(bytes(range(32)).hex())
+    url = f"kafka://{broker.name}"
+    distributed.make_topics(Settings(home=tmp_path, ledger_url=url, topics_prefix=broker.topics.prefix), Layout(2, 1))
+    with (
+        Worker(broker, tmp_path, by=("tests.kafka.leaping_clock", str(LEAP_S))) as worker,
+        gateway(broker, tmp_path) as asked,
+    ):
+        asked.wait_until_current(LONG)
+        end, seen = ends(broker), set()
+        before = {place: len(said) for place, said in tables(broker).marks.items()}
+        marks = tables(broker).marks
+        while any(len(marks[place]) < before[place] + TURNS for place in before):
+            assert worker.process.code is None
+            seen.add((offers(asked), asked.state))
+            marks = tables(broker).marks
+        assert seen == {("no_consent", "current")}
+        assert ends(broker) == end  # nobody has said anything meanwhile
+    assert set(marks) == {(name, partition) for name in TABLES for partition in range(2)}
+    for (_, partition), said in marks.items():
+        assert {mark["offset"] for mark in said[-TURNS:]} == {end[partition]}
 
 
 def test_recorded_at_goes_on_from_the_tables_after_a_restart(broker: Broker, tmp_path: Path) -> None:

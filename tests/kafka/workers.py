@@ -233,10 +233,14 @@ def _must_go_together(marks: dict[Table, list[dict[str, Any]]]) -> None:
 class Worker:
     """A worker process."""
 
-    def __init__(self, broker: Broker, folder: Path, name: str = "worker", standby: int = 0) -> None:
+    def __init__(
+        self, broker: Broker, folder: Path, name: str = "worker", standby: int = 0,
+        by: Sequence[str] = ("consumers.cli.main",),
+    ) -> None:  # fmt: skip
+        """`by` is the module that it is started by, and what that one takes for itself."""
         self.port = free_port()
         command = [
-            sys.executable, "-m", "consumers.cli.main", "worker", "run", "--session", str(SESSION_S),
+            sys.executable, "-m", *by, "worker", "run", "--session", str(SESSION_S),
             "--standby", str(standby), "--metrics-port", str(self.port),
         ]  # fmt: skip
         environment = {
