@@ -13,7 +13,7 @@ import typer
 from consumers.cli.options import AUDIT, Actor, Json, Region, Subject, opened
 from consumers.cli.output import either, emit, say
 from consumers.proofs import verify_bundle as verification
-from consumers.proofs.checkpoints import CHECKPOINT, Checkpoints, Proof
+from consumers.proofs.checkpoints import Checkpoints, Proof, place
 from consumers.proofs.verify import Report, Verification
 from consumers.proofs.walk import Finding
 from consumers.settings import Settings, load
@@ -104,7 +104,7 @@ def proof_json(checkpoints: Checkpoints, event_id: str, proof: Proof) -> dict[st
 
 def _own(tiles: Tiles, proof: Proof) -> bytes:
     """The partition's own checkpoint."""
-    return tiles.read(f"{proof.told.era}/{proof.told.partition}/{CHECKPOINT}") or b""
+    return tiles.read(place(proof.told)) or b""
 
 
 def verify(

@@ -2,7 +2,7 @@
 
 Order: tiles and heads first, then the signed checkpoint, in one step under its name. Killed before that, the old
 checkpoint holds, and what the new tiles say beyond it is written over; killed after it, only the partitions' own
-checkpoints are behind, which the next one mends.
+checkpoints are one behind, which the next one mends, of all partitions, and a proof that needs them before that.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,6 +47,11 @@ class Proof(NamedTuple):
     checkpoint: bytes
 
 
+def place(told: Told) -> str:
+    """Where the own checkpoint of a head's partition lies, with which a proof of its entries begins."""
+    return f"{told.era}/{told.partition}/{CHECKPOINT}"
+
+
 class Checkpoints:
     """The checkpoints of one ledger."""
 
@@ -89,6 +94,8 @@ class Checkpoints:
                 raise TamperedError("the heads on this machine are not those of the newest checkpoint; run verify")
             grown = [(old, new) for part, end in self.log.ends().items() for old, new in self._grown(part, end)]
             if newest and not grown:
+                if self._sign_partitions():
+                    self.shelf.settle()
                 return newest
             return self._sign([new for _old, new in grown], sum(new.size - old for old, new in grown))
 
@@ -97,11 +104,11 @@ class Checkpoints:
         size = told.head.size if told else 0
         if end < size:
             raise TamperedError(f"partition {partition} ends at {end}, but a checkpoint covers {size} entries of it")
+        tree = self.tree(partition)
+        if told and self.shelf.read(place(told)) is None:  # the folder was removed
+            tree.grow(0, self._hashes(partition, 0, size))
         if end == size:
             return
-        tree = self.tree(partition)
-        if told and self.shelf.read(f"{self.era}/{partition}/{CHECKPOINT}") is None:  # the folder was removed
-            tree.grow(0, self._hashes(partition, 0, size))
         if told and tree.root(size) != told.head.root:
             raise TamperedError(
                 f"the first {size} entries of partition {partition} are not those that were signed; run verify"
@@ -126,13 +133,26 @@ class Checkpoints:
         note = head.signed(signer)
         self.shelf.write(VERIFIER_KEY, f"{signer.verifier}\n".encode())
         self.shelf.write(CHECKPOINT, note)
-        for one in heads:
-            self.shelf.write(f"{one.origin.removeprefix(self.origin + '/')}/{CHECKPOINT}", one.signed(signer))
+        self._sign_partitions()
         self.shelf.settle()
         self.heads.tidy()
         for tree in self._trees.values():
             tree.tidy()
         return Signed(note, head, added)
+
+    def _sign_partitions(self) -> bool:
+        """Signs each partition's newest head as its own checkpoint, where another lies there or none; whether any."""
+        behind = [told for told in self.heads.newest.values() if not self._is_own(told)]
+        for told in behind:
+            self.shelf.write(place(told), told.head.signed(self._signer()))
+        return bool(behind)
+
+    def _is_own(self, told: Told) -> bool:
+        note = self.shelf.read(place(told))
+        try:
+            return note is not None and opened(note, self.verifier) == told.head
+        except TamperedError:
+            return False
 
     def prove(self, event_id: str) -> Proof:
         """Proves the entry of an event; makes a checkpoint first where none covers it yet.
@@ -146,8 +166,10 @@ class Checkpoints:
 
     def prove_entry(self, recorded: Recorded) -> Proof:
         """As `prove`, of an entry."""
-        newest = self.newest()
-        return self.prove_under(newest if newest and self.covers(recorded) else self.make(), recorded)
+        newest, whose = self.newest(), (self.era, recorded.position.partition)
+        if newest and self.covers(recorded) and self._is_own(self.heads.newest[whose]):
+            return self.prove_under(newest, recorded)
+        return self.prove_under(self.make(), recorded)
 
     def covers(self, recorded: Recorded) -> bool:
         """Whether the newest checkpoint that was loaded covers an entry."""

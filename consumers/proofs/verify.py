@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from consumers.proofs.checkpoints import CHECKPOINT, Checkpoints
+from consumers.proofs.checkpoints import CHECKPOINT, Checkpoints, place
 from consumers.proofs.hashers import Hashers
 from consumers.proofs.rows import Earlier
 from consumers.proofs.walk import Finding, Row, Signed, Walk
@@ -52,6 +52,7 @@ class Verification:
         for name, note in kept.items():
             self._take(name, note, newest)
         self._heads()
+        self._partitions()
         entries = self._log(ends)
         covered = sum(told.head.size for (era, _), told in self._of.heads.newest.items() if era == self._of.era)
         return Report(entries, covered, str(self._of.verifier), newest, self._findings)
@@ -119,6 +120,30 @@ class Verification:
                 says = f"it has {told.head.size} leaves, and an earlier head of the same partition {size}"
                 self._say(Finding("heads", f"head {told.at}", says))
             last[told.era, told.partition] = told.head.size
+
+    def _partitions(self) -> None:
+        """The partitions' own checkpoints, with which proofs begin: each says the newest head of its partition.
+
+        Or the one before it: whatever was cut short when the newest was signed has left that behind.
+        """
+        before: dict[Tree, Head | None] = {}
+        for told in self._of.heads.all:
+            tree = told.era, told.partition
+            if told is self._of.heads.newest[tree]:
+                self._own(told, before.get(tree))
+            before[tree] = told.head
+
+    def _own(self, told: Told, before: Head | None) -> None:
+        note, expected = self._of.shelf.read(place(told)), told.head
+        try:
+            head = None if note is None else opened(note, self._of.verifier, expected.origin)
+        except TamperedError as error:
+            self._say(Finding("checkpoint", place(told), str(error)))
+            return
+        if head not in (expected, before):
+            says = "it is missing" if head is None else f"it has {head.size} leaves and the root {head.root.hex()}"
+            is_told = f"head {told.at} {expected.size} leaves and the root {expected.root.hex()}"
+            self._say(Finding("checkpoint", place(told), f"{says}; {is_told}"))
 
     def _log(self, ends: Mapping[int, int | None]) -> int:
         entries = 0

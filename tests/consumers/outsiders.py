@@ -29,10 +29,21 @@ class Outsider:
         # Else it would prove nothing: what it says it has not got, it must not have.
         assert self.python("-c", "import consumers").returncode == 1
 
+    def checks(self, bundle: Path, key: str) -> subprocess.CompletedProcess[str]:
+        """Checks a bundle by the steps of `docs/evidence.md`, which use none of our code."""
+        (self.folder / "check_bundle.py").write_text(steps("check_bundle.py"), "utf-8")
+        return self.python("check_bundle.py", str(bundle), key)
+
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs its Python, which sees neither our environment nor the folder that it is started in."""
         command = [str(self.folder / "outside" / "bin" / "python"), "-I", *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+
+def steps(name: str) -> str:
+    """What `docs/evidence.md` has as a file of that name."""
+    [script] = re.findall(rf"```python\n(# {re.escape(name)}: .*?)```", EVIDENCE.read_text("utf-8"), re.DOTALL)
+    return str(script)
 
 
 def proves(folder: Path, proof: dict[str, Any]) -> bool:
@@ -42,8 +53,7 @@ def proves(folder: Path, proof: dict[str, Any]) -> bool:
 
 def refusal(folder: Path, proof: dict[str, Any]) -> str | None:
     """Why what `prove --json` said does not hold, by those steps, which use `openssl` and none of our code."""
-    [script] = re.findall(r"```python\n(.*?)```", EVIDENCE.read_text("utf-8"), re.DOTALL)
-    (folder / "check.py").write_text(script, "utf-8")
+    (folder / "check.py").write_text(steps("check.py"), "utf-8")
     (folder / "proof.json").write_text(json.dumps(proof), "utf-8")
     done = subprocess.run([sys.executable, "-I", "check.py"], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0 or "Error" in done.stderr, done

@@ -5,6 +5,7 @@ numbers went on being texted, and some of them even after somebody had opted out
 was true on a given day, since when was it in force, who was texted all the same, and how does the Commissioner know?
 """
 
+import csv
 import json
 import shutil
 from base64 import b64decode
@@ -99,6 +100,30 @@ def test_who_else_is_affected_and_whether_it_was_set_right(ledger: Commands) -> 
     assert all(one["set_right_at"] for one in family)
 
 
+def test_who_joined_later_and_who_has_left_since_are_affected_and_who_had_left_before_is_not(
+    commands: Commands,
+) -> None:
+    first, gone, left, joined, silent = FAMILY
+    commands.json("procedure", "publish", "opt-out@1", "--occurred-at", "2012-01-01T00:00:00Z")
+    commands.json("procedure", "withdraw", "opt-out@1", "--occurred-at", "2014-03-01T00:00:00Z")
+    commands.lines("link", "FAMILY", first, gone, left, silent, "--occurred-at", "2013-01-01T00:00:00Z")
+    for number in (first, gone, left, joined):
+        commands.json("grant", number, *OFFERS, "--basis", "express", "--occurred-at", "2013-01-02T00:00:00Z")
+    commands.json("unlink", "FAMILY", gone, "--occurred-at", "2014-05-01T00:00:00Z")
+    no = commands.json("revoke", first, *OUTDATED, "--occurred-at", SAID)["event_id"]
+    commands.json("unlink", "FAMILY", left, "--occurred-at", "2014-06-01T00:00:00Z")
+    commands.json("link", "FAMILY", joined, "--occurred-at", "2014-07-01T00:00:00Z")
+
+    def states() -> dict[str, str]:
+        others = found(commands, "affected")
+        assert {(one["account"], *one["because"]) for one in others} == {("account:FAMILY", no)}
+        return {one["subject"]: one["state"] for one in others}
+
+    assert states() == {"+1416•••0103": "reachable", "+1416•••0104": "reachable", "+1416•••0105": "silent"}
+    commands.json("revoke", "account:FAMILY", "--purpose", "marketing", "--occurred-at", "2014-08-01T00:00:00Z")
+    assert states() == {"+1416•••0103": "reachable", "+1416•••0104": "set_right", "+1416•••0105": "set_right"}
+
+
 def test_a_list_for_the_commissioner_is_exported(ledger: Commands, tmp_path: Path) -> None:
     ledger("procedures", "--procedure", "opt-out@1", "--out", str(tmp_path / "affected.parquet"))
     rows = pq.read_table(tmp_path / "affected.parquet").to_pylist()
@@ -180,6 +205,37 @@ def test_what_a_gateway_sent_that_never_asked_is_found_in_its_own_file(ledger: C
         ("+1416•••0103", "sms-1", "2030-06-10", "2030-06-10"),
         ("+1416•••0104", "sms-old", "2030-07-01", "2030-08-15"),
     }, "nobody has said no for the last number of the other account"
+
+
+def test_what_went_out_to_the_others_between_the_outdated_opt_out_and_its_correction(ledger: Commands) -> None:
+    """No message of then was against a no of theirs, so that `violations` has none of them; two other steps have."""
+    sent = ledger.home.parent / "sent.csv"
+    rows = [
+        (FAMILY[3], "2014-05-11T09:00:00Z"), (FAMILY[3], "2014-05-20T09:00:00Z"), (FAMILY[3], "2014-05-27T09:00:00Z"),
+        (FAMILY[3], "2014-06-03T09:00:00Z"), (OTHERS[1], "2014-09-01T09:00:00Z"), ("+14165550177", IN_MAY),
+    ]  # fmt: skip
+    sent.write_text("number,sent_at,gateway\n" + "".join(f"{number},{at},sms-old\n" for number, at in rows), "utf-8")
+    steps = {step["event_id"]: step for step in found(ledger, "misstep")}
+    asked, unasked = set(), set()
+    for one in found(ledger, "affected"):
+        number = ledger.json("reveal", one["ref"], "--actor", "agent:eve")["id"]
+        told = ledger.lines("timeline", number)
+        [flawed] = [steps[event_id] for event_id in one["because"]]
+        right = [line for line in told if line["type"] != "Decision" and line["event_id"] in one["evidence"]]
+        recorded, said = ([line[clock] for line in right] or ["9999"] for clock in ("recorded_at", "occurred_at"))
+        asked |= {
+            (number, line["gateway"], line["decided_at"])
+            for line in told
+            if line["type"] == "Decision" and line["allowed"] and flawed["recorded_at"] < line["at"] < min(recorded)
+        }
+        unasked |= {
+            (number, gateway, at)
+            for row, at, gateway in csv.reader(sent.read_text("utf-8").splitlines()[1:])
+            if row == number and flawed["occurred_at"] < at < min(said)
+        }
+    assert asked == {(number, "sms-1", at.replace("Z", ".000Z")) for number, at in TEXTED}
+    assert unasked == {(number, "sms-old", at) for number, at in (*rows[1:3], rows[4])}
+    assert {look["by"] for look in ledger.lines("looks")} == {"agent:eve"}
 
 
 def test_what_was_true_on_the_days_of_the_messages(ledger: Commands) -> None:

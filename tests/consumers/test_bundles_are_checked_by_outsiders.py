@@ -195,19 +195,48 @@ def _words_of_another(document: Document) -> None:
     document["evidence"][0]["event_id"] = "019"
 
 
-@pytest.mark.parametrize(
-    "forge",
-    [
-        _leaf, _granted, _time, _invented, _index, _proof, _shorter, _head, _head_proof, _checkpoint, _signature, _name,
-        _k, _ref, _account, _word, _salt, _words_of_another, _letters_moved_into_the_salt,
-    ],
-)  # fmt: skip
-def test_whatever_is_changed_in_a_bundle_is_false(handed: Commands, forge: Callable[[Document], None]) -> None:
+NOT_IN = "the entry {index} under head 1 is not in the log"
+UNSIGNED = "the signature on the checkpoint is false"
+NOT_SAID = "the words of {event!r} are not those that were recorded with it"
+NOT_WHO = "{ref!r} is no reference, or not that of 'number:+14165550123'"
+FALSE, NOT_RECORDED, NOT_THEIRS = (
+    "a proof is false",
+    "words are not those that were recorded",
+    "a reference is not theirs",
+)
+FORGED: dict[Callable[[Document], None], tuple[str, str]] = {
+    _leaf: (NOT_IN, FALSE),
+    _granted: (NOT_IN, FALSE),
+    _time: (NOT_IN, FALSE),
+    _invented: (NOT_IN, FALSE),
+    _index: ("the entry {next} under head 1 is not in the log", FALSE),
+    _proof: (NOT_IN, FALSE),
+    _shorter: (NOT_IN, "a proof is too short"),
+    _head: ("head 1 is not in the signed checkpoint", FALSE),
+    _head_proof: ("head 1 is not in the signed checkpoint", "a proof is too long"),
+    _checkpoint: (UNSIGNED, "InvalidSignature"),
+    _signature: (UNSIGNED, "InvalidSignature"),
+    _name: (NOT_WHO.replace(NUMBER, OTHER), NOT_THEIRS),
+    _k: (NOT_WHO, NOT_THEIRS),
+    _ref: ("the entry {index} is of {ref!r}, who has no place here", "an event is of somebody else"),
+    _account: ("what is on record of the account {account!r} is not here", "an account is missing"),
+    _word: (NOT_SAID, NOT_RECORDED),
+    _salt: (NOT_SAID, NOT_RECORDED),
+    _words_of_another: (NOT_SAID.replace("{event!r}", "'019'"), NOT_RECORDED),
+    _letters_moved_into_the_salt: (NOT_SAID, NOT_RECORDED),
+}
+"""What can be done to a bundle; what our script says of it, and what the few lines of the page say."""
+
+
+@pytest.mark.parametrize("forge", FORGED)
+def test_whatever_is_changed_in_a_bundle_is_named(handed: Commands, forge: Callable[[Document], None]) -> None:
     document = bundle_of(handed)
+    index, (who, account), said = own(document)["index"], document["subjects"], document["evidence"][0]
+    of = {"index": index, "next": index + 1, "ref": who["ref"], "account": account["ref"], "event": said["event_id"]}
     forge(document)
     code, wrong = verdict(handed, document, "--key", bundle_of(handed)["key"])
     assert code == 1, wrong
-    assert wrong
+    assert FORGED[forge][0].format(**of) in "\n".join(wrong)
 
 
 def test_a_bundle_signed_by_somebody_else_is_false(handed: Commands) -> None:
@@ -287,6 +316,57 @@ def test_the_script_works_where_there_is_nothing_of_this_project(handed: Command
     assert outsider.python(str(script), bundle).returncode == 1
     Path(bundle).write_text("no bundle")
     assert outsider.python(str(script), bundle).returncode == 2
+
+
+def test_the_steps_of_the_page_check_a_bundle_without_our_code(handed: Commands, tmp_path: Path) -> None:
+    outsider, good, bundle = Outsider(tmp_path), bundle_of(handed), tmp_path / "case-77.json"
+
+    def refused(document: Document, key: str = good["key"]) -> str | None:
+        bundle.write_text(json.dumps(document))
+        done = outsider.checks(bundle, key)
+        return done.stderr.splitlines()[-1] if done.returncode else None
+
+    assert refused(good) is None
+    told = outsider.checks(bundle, good["key"]).stdout
+    assert f"is number:{NUMBER}" in told
+    assert "in these words: STOP, and I mean it" in told
+    assert told.count(" ms: ") == len(good["entries"])
+    name = good["key"].partition("+")[0]
+    assert "InvalidSignature" in str(refused(good, str(Signer(name, Ed25519PrivateKey.generate()).verifier)))
+    assert "of something else" in str(refused(good, str(Signer("other", Ed25519PrivateKey.generate()).verifier)))
+    for forge, (_, says) in FORGED.items():
+        document = bundle_of(handed)
+        forge(document)
+        assert says in str(refused(document)), forge
+    handed.json("erase", NUMBER, "--yes")
+    handed.json("bundle", NUMBER, str(tmp_path / "after.json"))
+    done = outsider.checks(tmp_path / "after.json", good["key"])
+    assert (done.returncode, "in these words" in done.stdout) == (0, False), done
+
+
+@pytest.mark.parametrize("whose", ["account:ACC-7", "email:jean@example.org"])
+def test_bundles_of_accounts_and_addresses_are_checked_as_those_of_numbers(
+    handed: Commands, tmp_path: Path, whose: str
+) -> None:
+    handed.json("revoke", whose, "--evidence", "Plus de courriels", "--actor", "person")
+    file, (kind, _, name) = tmp_path / "whose.json", whose.partition(":")
+    handed.json("bundle", whose, str(file))
+    assert handed("verify", "--export", str(tmp_path / "now.jsonl")).code == 0
+    document = json.loads(file.read_bytes())
+    [who] = document["subjects"]
+    assert (who["kind"], who["id"]) == (kind, name)
+    asked = (str(file), "--key", document["key"], "--log", str(tmp_path / "now.jsonl"))
+    assert handed.json("verify-bundle", *asked)["complete"]
+    outsider = Outsider(tmp_path)
+    (tmp_path / "verify_bundle.py").write_text(handed("verify-bundle", "--script").out)
+    for done in (outsider.python("verify_bundle.py", *asked), outsider.checks(file, document["key"])):
+        assert done.returncode == 0, done
+        assert whose in done.stdout
+        assert "Plus de courriels" in done.stdout
+    who["id"] += "x"
+    file.write_text(json.dumps(document))
+    assert outsider.python("verify_bundle.py", *asked).returncode == 1
+    assert outsider.checks(file, document["key"]).returncode == 1
 
 
 def test_the_steps_of_the_page_check_an_event_without_our_code(handed: Commands, tmp_path: Path) -> None:

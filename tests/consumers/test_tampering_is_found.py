@@ -209,8 +209,12 @@ def test_even_the_operator_with_his_key_cannot_pass_a_changed_log_off_to_who_kep
     shutil.rmtree(audited.home / "tlog")
     audited.json("checkpoint")
     assert audited.json("verify")["findings"] == []
-    assert verified(audited, "late")
-    assert verified(audited, "early")
+    kept = audited.home.parent
+    [late], [early] = verified(audited, "late"), verified(audited, "early")
+    assert (late["code"], late["where"]) == ("truncated", str(kept / "late"))
+    assert late["says"] == "it has 2 heads, and here there are only 1: this log is older than the checkpoint"
+    assert (early["code"], early["where"]) == ("split view", str(kept / "early"))
+    assert early["says"].startswith("two checkpoints of 1 heads with two roots were signed")
 
 
 def test_an_older_log_under_a_newer_checkpoint_is_found(audited: Commands) -> None:
@@ -241,11 +245,14 @@ def test_two_checkpoints_of_one_size_are_a_split_view(audited: Commands) -> None
     assert [one["code"] for one in verified(audited, "other")] == ["split view"]
 
 
-@pytest.mark.parametrize("size", [0, 1, 3, 10**9])
-def test_a_checkpoint_of_a_wrong_size_or_root_is_found(audited: Commands, size: int) -> None:
-    signer = signer_of(audited)
-    (audited.home.parent / "other").write_bytes(Head(signer.verifier.name, size, root_of([b"x" * 32])).signed(signer))
-    assert verified(audited, "other")
+@pytest.mark.parametrize(("size", "where"), [(0, "head 0 to head 0"), (1, "head 0 to head 0"), (3, ""), (10**9, "")])
+def test_a_checkpoint_of_a_wrong_size_or_root_is_found(audited: Commands, size: int, where: str) -> None:
+    signer, other = signer_of(audited), audited.home.parent / "other"
+    other.write_bytes(Head(signer.verifier.name, size, root_of([b"x" * 32])).signed(signer))
+    [found] = verified(audited, "other")
+    assert (found["code"], found["where"]) == ("root" if where else "truncated", where or str(other))
+    says = f"{other} has another root" if where else f"it has {size} heads, and here there are only 2:"
+    assert says in found["says"]
 
 
 def test_a_checkpoint_of_another_origin_or_key_is_refused(audited: Commands) -> None:
@@ -265,6 +272,46 @@ def test_a_partition_s_own_checkpoint_may_be_kept_as_well(audited: Commands) -> 
     head = opened(own, own_key(audited))
     (kept / "own").write_bytes(head._replace(size=head.size - 1).signed(signer))
     assert [one["code"] for one in verified(audited, "own")] == ["root"]
+
+
+def test_the_checkpoint_of_a_partition_with_a_wrong_key_origin_size_or_root_is_named(audited: Commands) -> None:
+    """It is in every proof, so that whoever changes it makes proofs false, or shows somebody another tree."""
+    signer, path = signer_of(audited), folder(audited) / "0/0/checkpoint"
+    good = path.read_bytes()
+    head = opened(good, own_key(audited))
+    stranger = Signer(head.origin, Ed25519PrivateKey.generate())
+
+    def found(note: bytes | None) -> list[str]:
+        path.unlink(missing_ok=True)
+        if note is not None:
+            path.write_bytes(note)
+        wrong = verified(audited)
+        assert {(one["code"], one["where"]) for one in wrong} == {("checkpoint", "0/0/checkpoint")}
+        return [one["says"] for one in wrong]
+
+    says = f"the note is not signed by {head.origin} with the key {own_key(audited).named(head.origin).key_id.hex()}"
+    assert found(head.signed(stranger)) == [says]
+    other = head._replace(origin=f"{own_key(audited).name}/0/1")
+    assert found(other.signed(signer)) == [f"it is a checkpoint of {other.origin!r}, not of {head.origin!r}"]
+    is_told = f"head 1 303 leaves and the root {head.root.hex()}"
+    for size, root in ((302, head.root), (304, head.root), (303, bytes(32))):
+        forged = head._replace(size=size, root=root)
+        assert found(forged.signed(signer)) == [f"it has {size} leaves and the root {root.hex()}; {is_told}"]
+    assert found(None) == [f"it is missing; {is_told}"]
+    path.write_bytes(b"x")
+    audited.json("checkpoint")
+    assert path.read_bytes() == good, "who makes checkpoints mends it"
+
+
+def test_no_proof_begins_with_the_checkpoint_that_a_crash_left_behind(audited: Commands) -> None:
+    path, behind = folder(audited) / "0/0/checkpoint", (folder(audited) / "0/0/checkpoint").read_bytes()
+    event_id = audited.json("revoke", "+14165550998")["event_id"]
+    audited.json("checkpoint")
+    newest = path.read_bytes()
+    path.write_bytes(behind)
+    assert not verified(audited), "a crash is no tampering"
+    assert audited.json("prove", event_id)["proof"].endswith("\n\n" + newest.decode())
+    assert path.read_bytes() == newest
 
 
 def test_a_key_that_is_given_counts_and_not_the_one_that_lies_beside_the_log(audited: Commands) -> None:
@@ -319,9 +366,8 @@ def test_any_byte_of_the_tiles_and_checkpoints_that_are_in_force_is_watched(audi
             if not verified(audited, "early", "late"):
                 passed.add(str(path.relative_to(folder(audited))))
         path.write_bytes(good)
-    # Of sizes before the newest, and names that only somebody without the signing key goes by.
-    assert passed <= {"checkpoint.lock", "verifier-key", "0/0/checkpoint", "tile/0/000.p/1", "tile/entries/000.p/1",
-                      "0/0/tile/0/000.p/3"}  # fmt: skip
+    # Of sizes before the newest; a lock; and the key, by which only somebody without the signing key goes.
+    assert passed <= {"checkpoint.lock", "verifier-key", "tile/0/000.p/1", "tile/entries/000.p/1", "0/0/tile/0/000.p/3"}
     assert not verified(audited)
 
 

@@ -7,14 +7,21 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 
+from consumers.replica import Replica
+from ledger.broker import Broker
+from ledger.log import Log, Recorded
+from ledger.reference import References
+from projections.adapters.memory_view import MemoryView
+from projections.catch_up import catch_up
 from tests.consumers.commands import OFFERS, Commands
 from tests.consumers.outsiders import proves
 from tests.kafka.stage import Stage
+from tests.kafka.workers import LedgerAsRead
 
 pytestmark = pytest.mark.kafka
 FIRST, SECOND, THIRD = "+14165550101", "+14165550102", "+14165550104"
@@ -51,6 +58,15 @@ def test_a_timeline_says_when_a_no_was_in_force_gateway_by_gateway(auditor: Comm
     assert [line["type"] for line in told] == ["ContactLinked", "PreferenceGranted", "PreferenceRevoked", "Enforced"]
     assert {name: told[-1][name] for name in confirmation} == confirmation
     assert sorted(one["name"] for one in told[-1]["gateways"]) == ["sms-0", "sms-1"]
+
+
+def on_record(auditor: Commands, decision_id: str) -> dict[str, Any]:
+    """What `explain` says of a decision, once its gateway has written it."""
+    end = time.monotonic() + 20
+    while (answer := auditor("explain", decision_id, "--json")).code == 2 and time.monotonic() < end:
+        time.sleep(0.5)  # a gateway writes its decisions a moment later
+    assert answer.code == 0, answer
+    return answer.document
 
 
 def test_what_was_known_before_it_was_told_is_asked_of_the_log_on_kafka(auditor: Commands) -> None:
@@ -93,6 +109,42 @@ def test_running_gateways_and_a_snapshot_are_asked_for_gaps(auditor: Commands, s
         stopped.ready()
 
 
+class Without(LedgerAsRead):
+    """The ledger as a copy has it that has lost one event."""
+
+    def __init__(self, broker: Broker, event_id: str) -> None:
+        super().__init__(broker)
+        self._lost = event_id.encode()
+
+    def read(self, partition: int, start: int = 0, end: int | None = None) -> Iterator[Recorded]:
+        return (each for each in super().read(partition, start, end) if self._lost not in each.value)
+
+
+def test_a_gateway_whose_copy_has_lost_a_no_is_named_and_the_others_are_not(auditor: Commands, stage: Stage) -> None:
+    number, spoiled = "+14165550109", stage.gateways[1]
+    auditor.json("grant", number, *YES)
+    no = auditor.json("revoke", number, "--purpose", "marketing")["event_id"]
+    confirmed(auditor, no)
+    snapshot, urls = stage.snapshot_of(spoiled), [f"http://127.0.0.1:{one.port}" for one in stage.gateways]
+    asked = [argument for url in urls for argument in ("--gateway", url)]
+
+    def uncovered(*options: str) -> set[tuple[str, ...]]:
+        found = [line for line in auditor.lines("gaps", *options, code=1) if line["gap"] == "uncovered"]
+        return {(line["copy"], line["contact"], line["channel"], *line["evidence"]) for line in found}
+
+    assert spoiled.process.stop() == 0
+    fingerprint = References(bytes.fromhex(stage.settings.secret_file.read_text().strip())).fingerprint
+    own, view = Replica.open(snapshot, fingerprint), MemoryView()
+    catch_up(cast(Log, Without(stage.settings.broker(), no)), view)
+    copy = Replica.of_parts(view.all_parts(), own.watermark(), fingerprint)
+    copy.notes = own.notes
+    copy.save(snapshot)
+    assert uncovered("--snapshot", str(snapshot)) == {(str(snapshot), "+1416•••0109", "sms", no)}
+    spoiled.start()
+    spoiled.ready()
+    assert uncovered(*asked) == {(urls[1], "+1416•••0109", "sms", no)}
+
+
 def test_the_commands_find_and_replay_what_gateways_decided(auditor: Commands, stage: Stage) -> None:
     gateway, later = stage.gateways[0], "2035-01-01T12:00:00Z"
     confirmed(auditor, auditor.json("grant", THIRD, *YES)["event_id"])
@@ -108,15 +160,8 @@ def test_the_commands_find_and_replay_what_gateways_decided(auditor: Commands, s
     no = auditor.json("revoke", THIRD)
     confirmed(auditor, no["event_id"])
 
-    def explained(decision_id: str) -> dict[str, Any]:
-        end = time.monotonic() + 20
-        while (answer := auditor("explain", decision_id, "--json")).code == 2 and time.monotonic() < end:
-            time.sleep(0.5)  # a gateway writes its decisions a moment later
-        assert answer.code == 0, answer
-        return answer.document
-
     for one in (waited, sent, first):
-        assert one["decision_id"] in orjson.dumps(explained(one["decision_id"])).decode()
+        assert one["decision_id"] in orjson.dumps(on_record(auditor, one["decision_id"])).decode()
     assert auditor("replay", "--decisions").code == 0
 
     found = [one for one in auditor.lines("violations", code=1) if one["subject"] == "+1416•••0104"]
@@ -211,3 +256,49 @@ def test_a_gateway_that_hung_is_named_by_the_opt_outs_that_were_late(auditor: Co
     assert "sms-0" in found["gateways"]
     assert found["lag_s"] >= 5
     assert no["event_id"] not in {one["event_id"] for one in auditor.lines("late", "--within", "10m")}
+
+
+def test_a_timeline_has_events_follow_ups_decisions_and_confirmations_in_one_order(
+    auditor: Commands, stage: Stage
+) -> None:
+    number, account = "+14165550108", "account:ACC-80"
+    auditor.json("procedure", "publish", "call@1")
+    auditor.lines("link", "ACC-80", number)
+    yes = auditor.json("grant", number, *YES)
+    confirmed(auditor, yes["event_id"])
+
+    def decided() -> str:
+        found = stage.gateways[0].decide(contact=number, channel="sms", purpose="marketing.offers")
+        assert found
+        return str(on_record(auditor, found["decision_id"])["decision_id"])
+
+    first = decided()
+    auditor.json("revoke", number, "--channel", "email", "--evidence", "No mail", "--actor", "person")
+    no = auditor.json("revoke", account, "--channel", "smoke", "--actor", "agent:ben", "--procedure", "call@1")
+    confirmed(auditor, no["event_id"])
+    second = decided()
+    waiting = [one for one in auditor.lines("follow-ups", "list") if one["subject"] == account]
+    auditor.json("follow-ups", "resolve", waiting[0]["follow_up"], "--actor", "agent:ben")
+    auditor.lines("unlink", "ACC-80", number)
+    told = auditor.lines("timeline", number)
+    assert [(line["type"], line.get("via")) for line in told if line["type"] != "Enforced"] == [
+        ("ContactLinked", None),
+        ("PreferenceGranted", None),
+        ("Decision", None),
+        ("PreferenceRevoked", None),
+        ("PreferenceRevoked", account),
+        *(("FollowUpOpened", account) for _ in waiting),
+        ("Decision", None),
+        ("FollowUpResolved", account),
+        ("ContactUnlinked", None),
+    ]
+    kinds = [line["type"] for line in told]
+    assert kinds.index("Enforced") > kinds.index("PreferenceRevoked")
+    last = len(kinds) - 1 - kinds[::-1].index("Decision")
+    assert kinds[last - 1] == "Enforced", "what was in force everywhere was asked about next"
+    assert told[last - 1]["event_id"] == no["event_id"]
+    assert [line["about"] for line in told if line["type"] == "Decision"] == [first, second]
+    assert told[last]["evidence"] == [no["event_id"]]
+    said, by = [line for line in told if line["type"] == "PreferenceRevoked"]
+    assert (said["actor"], len(said["evidence"]["commitment"])) == ("person", 64)
+    assert (by["event_id"], by["actor"], by["procedure"]) == (no["event_id"], "agent:ben", "call@1")

@@ -22,6 +22,7 @@ from ledger.adapters.kafka_topics import KafkaTopics
 from stack.kafka import Kafka
 from stack.processes import free_port
 from tests.consumers.commands import Commands
+from tests.consumers.outsiders import proves
 from tests.consumers.with_the_key import NONCE, KeyInHand, files_below, in_the_clear, spellings
 from tests.kafka.stage import Part
 
@@ -103,11 +104,46 @@ def machines(own_kafka: Kafka, tmp_path: Path, commands: Commands) -> Machines:
     return Machines(own_kafka, tmp_path, commands)
 
 
+class Auditor:
+    """Keeps elsewhere what was handed out before the erasure, names and words included."""
+
+    def __init__(self, machines: Machines, folder: Path, event_id: str) -> None:
+        self._machines, self._folder, self._event = machines, folder, event_id
+        self.key = machines.json("checkpoint", "--out", str(folder / "kept"))["key"]
+        self._proof = machines.json("prove", event_id)
+        machines.json("bundle", NUMBER, str(folder / "bundle.json"), "--actor", "agent:eve")
+
+    def finds_that_all_holds(self) -> None:
+        """The checkpoint, the proof and the bundle are as true as they were, in the log of now."""
+        machines, kept, log = self._machines, str(self._folder / "kept"), str(self._folder / "log.jsonl")
+        machines.json("checkpoint")
+        assert machines.json("verify", kept, "--key", self.key, "--export", log)["findings"] == []
+        assert proves(self._folder, self._proof)
+        assert machines.json("prove", self._event)["leaf"] == self._proof["leaf"]
+        bundle = str(self._folder / "bundle.json")
+        checked = machines.json("verify-bundle", bundle, "--key", self.key, "--log", log, "--checkpoint", kept)
+        assert (checked["holds"], checked["complete"], checked["unchecked"]) == (True, True, [])
+        after = self._folder / "after.json"
+        machines.json("bundle", NUMBER, str(after))
+        assert machines.json("verify-bundle", str(after), "--key", self.key, "--log", log)["complete"]
+        assert in_the_clear({after: after.read_bytes()}, TRACES) == []
+
+    def imports_them_again(self) -> None:
+        """From a list that somebody still had."""
+        file = self._folder / "list.csv"
+        file.write_text(f"number,at\n{NUMBER},2021-01-01T00:00:00Z\n", "utf-8")
+        given = ("action=grant", "basis=express", "channel=sms", "purpose=marketing.offers")
+        said = [word for one in given for word in ("--default", one)]
+        assert self._machines.json("import", str(file), *said, "--map", "occurred_at=at")["rejected"] == 0
+
+
 def erasable(folder: Path) -> dict[Path, bytes]:
     return {path: content for path, content in files_below(folder).items() if "people" in path.name}
 
 
-def test_what_was_erased_is_gone_from_all_segments_and_mirrors_and_the_no_stays(machines: Machines) -> None:
+def test_what_was_erased_is_gone_from_all_segments_and_mirrors_and_the_no_stays(
+    machines: Machines, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     ref, returned = (machines.key.references.of("number", number) for number in (NUMBER, RETURNED))
     said = machines.json("revoke", NUMBER, "--evidence", SAID, "--actor", "person")["event_id"]
     before = machines.json("revoke", RETURNED, "--evidence", SAID_BEFORE, "--actor", "person")["event_id"]
@@ -127,6 +163,7 @@ def test_what_was_erased_is_gone_from_all_segments_and_mirrors_and_the_no_stays(
         if name in (*who, *words)
     ]
     assert len(sealed) == 3
+    auditor = Auditor(machines, tmp_path_factory.mktemp("auditor"), said)
     assert machines.json("erase", NUMBER, "--yes")["removed"] == 2
     assert machines.json("erase", RETURNED, "--yes")["removed"] == 2
     machines.json("grant", RETURNED, *YES, "--evidence", "yes again")
@@ -136,6 +173,9 @@ def test_what_was_erased_is_gone_from_all_segments_and_mirrors_and_the_no_stays(
     compact(machines, who, words, sealed)
 
     machine_returns(machines, who, words)
+    auditor.finds_that_all_holds()
+    auditor.imports_them_again()
+    assert machines.json("reveal", NUMBER, code=1)["id"] is None
     asked = ("decide", NUMBER, "--channel", "sms", "--purpose", "marketing.offers")
     assert machines.json(*asked, code=1)["reason"] == "revoked_by_number"
     nothing_is_in_the_clear(machines)
@@ -199,7 +239,7 @@ def machine_returns(machines: Machines, who: list[str], words: list[str]) -> Non
     shown = machines.json("reveal", RETURNED, home=machines.away)
     assert (shown["id"], [one["standing"] for one in shown["evidence"]]) == (RETURNED, ["erased", "genuine"])
     looks = machines.lines("looks", NUMBER)
-    assert [one["by"] for one in looks] == ["agent:ada", "system:cli"], "who looked on the other machine"
+    assert [one["by"] for one in looks] == ["agent:ada", "agent:eve", "system:cli"], "who looked on the other machine"
 
 
 def nothing_is_in_the_clear(machines: Machines) -> None:

@@ -23,6 +23,7 @@ from ledger.log import Position, Recorded
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.requests import Revoke
 from schemas.subject import Subject
+from tests.consumers.commands import Commands
 from tests.kafka.test_a_ledger_is_moved import fill, topics_for
 from tests.ledger.door import NUMBER, PERSON
 
@@ -157,3 +158,30 @@ def test_a_mirror_that_was_changed_deceives_nobody_who_verifies(embedded: Settin
         db.commit()
     checkpoint(to)  # signs what the mirror says
     assert [one.where for one in verified(to).findings if one.code == "entry"] == ["(0, 7)"]
+
+
+@pytest.mark.parametrize("left", [20, 0])
+def test_a_topic_that_holds_less_than_a_checkpoint_says_is_found_and_where_it_ends(
+    embedded: Settings, broker_address: str, tmp_path: Path, commands: Commands, left: int
+) -> None:
+    """The ledger of yesterday under the checkpoint of today, as from a broker's old disk."""
+    with open_ledger(embedded) as ledger:
+        fill(ledger)
+        entries = [(one, (one.position,)) for one in ledger.log.read(0)]
+    to = topics_for(embedded, broker_address, partitions=1)
+    _filled(to, entries)
+    kept = tmp_path / "kept"
+    kept.write_bytes(checkpoint(to, 3))
+    commands.environment.setenv("PREFLEDGER_HOME", str(embedded.home))
+    commands.environment.setenv("PREFLEDGER_LEDGER_URL", to.ledger_url)
+    commands.environment.setenv("PREFLEDGER_TOPICS_PREFIX", to.topics_prefix)
+    assert commands.json("verify", str(kept))["entries"] == len(entries) + 3
+    yesterday = topics_for(embedded, broker_address, partitions=1, version=2)
+    _filled(yesterday, entries[: left or len(entries)])
+    commands.environment.setenv("PREFLEDGER_TOPICS_VERSION", "2")
+    findings = commands.json("verify", str(kept), code=1)["findings"]
+    end = left or len(entries)
+    assert {one["where"] for one in findings if one["code"] == "truncated"} >= {f"(0, {end})"}
+    refused = commands("checkpoint")
+    assert refused.code == 1
+    assert f"partition 0 ends at {end}, but a checkpoint covers {len(entries) + 3}" in refused.err

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from ledger.checkpoint import Head, opened
 from ledger.errors import TamperedError
 from ledger.heads import Heads
+from ledger.leaves import leaf
+from ledger.log import Position, Recorded
 from ledger.merkle import EMPTY, leaf_hash, root_of
 from ledger.notes import Signer, Verifier
 from ledger.tiles import TileTree, name_of, widths
@@ -142,6 +144,14 @@ def test_a_tree_that_grows_in_steps_has_the_tiles_and_roots_of_one_that_grew_at_
     at_once = Shelf()
     TileTree(at_once).grow(0, HASHES[:size])
     assert {name: shelf[name] for name in at_once} == at_once
+
+
+def test_a_leaf_has_the_bytes_that_the_page_says() -> None:
+    """Written down, byte for byte, because everybody outside reads it so."""
+    recorded = Recorded(Position(3, 7), 1_790_000_000_123, "operator:ledger", b'{"v":1}')
+    assert leaf(recorded).hex() == "000001a0c4506c7b000f6f70657261746f723a6c65646765727b2276223a317d"
+    assert leaf(Recorded(Position(0, 0), 1, "é" * 128, b"")).hex() == "00000000000000010100" + "c3a9" * 128
+    assert leaf_hash(leaf(recorded)).hex() == "b90c0fc09f373adee6d09b00219cf2f01ed0477904acf662fb5a895d52fb889c"
 
 
 def test_heads_lie_in_entry_bundles_and_are_read_back() -> None:
