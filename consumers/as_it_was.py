@@ -4,6 +4,7 @@ The states are short histories, so the fold that makes the table's rows can be a
 (`projections/rows/current.py`): what was said by then, by who was a member then, under the policy of then.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -19,6 +20,6 @@ def preferences_as_of(turn: Turn, at: int) -> Iterator[Sequence[Row]]:
     """All rows as of a moment in milliseconds, so many contacts at a time."""
     asking = asking_of(turn)
     for known in all_known(turn, AT_ONCE):
-        rows: Rows = {"current_preferences": []}
+        rows: Rows = defaultdict(list)
         add_current(turn, rows, [one for one in known if one.kind in CONTACTS], asking, at)
         yield rows["current_preferences"]

@@ -1,10 +1,11 @@
 """Who belongs to an account, as the read models know it: the ledger has it by contact, and they the other way round."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from consumers.opened import Ledger
 from consumers.wording import masked
+from schemas.errors import PreferenceLedgerError
 from schemas.times import rfc3339
 
 SHOWN: Final = 20
@@ -31,11 +32,18 @@ class Contacts(NamedTuple):
             yield f"    and {len(self.contacts) - SHOWN:,} more"
 
 
-def contacts_of(ledger: Ledger, account: str) -> Contacts | None:
-    """The contacts of an account by its reference; None where there are no read models."""
+def contacts_of(ledger: Ledger, account: str, tell: Callable[[str], None]) -> Contacts | None:
+    """The contacts of an account by its reference; None where there are no read models, or none that can be asked.
+
+    A status is told without the data teams' database as well; `tell` hears why there are no contacts in it.
+    """
     from consumers.bootstrap.read_models import members_of  # the database, which no other status needs
 
-    found = members_of(ledger.settings, account)
+    try:
+        found = members_of(ledger.settings, account)
+    except PreferenceLedgerError as error:
+        tell(f"the contacts of the account are left out: {error}")
+        return None
     if found is None:
         return None
     return Contacts(found.contacts, found.as_of, masked(ledger.people, [ref for ref, _ in found.contacts]))

@@ -18,14 +18,13 @@ from consumers.projector.following import Lag, Projector, Telling, log, quiet, w
 from consumers.projector.loading import is_worth_it, load
 from consumers.projector.metrics import ProjectorMetrics
 from consumers.settings import Settings
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import UnavailableError
 from ledger.log import Log
 from ledger.record import system_clock
 from projections.adapters.read_model_engine import file_of
 from projections.adapters.read_model_versions import Upgraded, check, upgrade
 from projections.adapters.sql_read_models import SqlReadModels
 from projections.read_models import Place
-from schemas.errors import InputError
 
 TELL_EVERY_S = 10.0
 PATIENCE_S = 1.0
@@ -144,14 +143,14 @@ class Members(NamedTuple):
 
 
 def members_of(settings: Settings, account: str) -> Members | None:
-    """The contacts of an account, by reference; None where there are no read models that can be asked."""
-    try:
-        path = file_of(settings.database_url)
-        if path is not None and not path.exists():  # to connect would make the file
-            return None
-        check(settings.database_url)
-        with closing(SqlReadModels(settings.database_url)) as models:
-            places = models.positions().values()
-            return Members(models.members(account), max((place.caught_up_at for place in places), default=0))
-    except (LedgerError, InputError):  # a status is told without a database of data teams as well
+    """The contacts of an account, by reference; None where there are no read models.
+
+    Raises InputError, OtherVersionError, NoRightsError, UnavailableError.
+    """
+    path = file_of(settings.database_url)
+    if path is not None and not path.exists():  # to connect would make the file
         return None
+    check(settings.database_url)
+    with closing(SqlReadModels(settings.database_url)) as models:
+        places = models.positions().values()
+        return Members(models.members(account), max((place.caught_up_at for place in places), default=0))

@@ -117,7 +117,7 @@ def status(
         now = time.time_ns() // 1_000_000 if moment is None else moment
         found = statuses.status(ledger.view(), whom, ledger.ref(whom), now, brand or ledger.settings.brand, region)
         names = masked(ledger.people, [level.account for level in found.levels if level.account])
-        contacts = None if whom.is_contact else contacts_of(ledger, ledger.ref(whom))
+        contacts = None if whom.is_contact else contacts_of(ledger, ledger.ref(whom), complain)
     document, words = statuses.as_json(found, str(whom), names), [*statuses.in_words(found, whom.masked, names)]
     if contacts is not None:
         document |= contacts.as_json()

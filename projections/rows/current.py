@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from projections.history import NO_ACCOUNT, Account, Contact, Said, ScopeKey
 from projections.levels import Level, OwnGrants, of_account, of_former_account, own, void_until
-from projections.membership import last_leaving, linked
+from projections.membership import Spells, last_leaving, linked
 from projections.question import Question
 from projections.rows.flat import Row
 from projections.rows.intervals import EXPIRED, GRANTED, REVOKED, Asking, Finding, State, coverage, ends, finding
@@ -30,12 +30,13 @@ def current_rows(
     """The rows of one contact as of a moment (milliseconds); `accounts`: those it was ever in.
 
     And when a scope that has no row may come to have one, because a yes that lifts a no runs out; None for never.
+    What was said, or joined, only later makes no row, and changes none: so it is as it was, also of a moment long ago.
     """
     every: list[Sequence[Said]] = [contact.said]
-    every += [accounts.get(name, NO_ACCOUNT).said for name, _ in contact.accounts]
+    every += [accounts.get(name, NO_ACCOUNT).said for name, spells in contact.accounts if _had_joined(spells, at)]
     rows: list[Row] = []
     coming: list[int] = []
-    for scope in sorted({said.scope for some in every for said in some}):
+    for scope in sorted({said.scope for some in every for said in some if said.at.occurred <= at}):
         question = asking.question(scope, at)
         decided = _decided(_levels(subject, contact, accounts, question))
         changes_at = _changes_at(every, scope, question)
@@ -70,7 +71,12 @@ def _decided(levels: Iterator[AtLevel]) -> tuple[AtLevel, Finding] | None:
     return min(found, key=lambda one: STRENGTH.index(one[1].state), default=None)
 
 
+def _had_joined(spells: Spells, at: int) -> bool:
+    return any(spell.joined <= at for spell in spells)
+
+
 def _changes_at(every: Sequence[Sequence[Said]], scope: ScopeKey, question: Question) -> int | None:
     cover, at = coverage(scope), question.at
-    coming = [end for some in every for said in some if cover[said.scope] for end in ends(said, question.policy)]
+    counts = (said for some in every for said in some if cover[said.scope] and said.at.occurred <= at)
+    coming = [end for said in counts for end in ends(said, question.policy)]
     return min((end for end in coming if end > at), default=None)

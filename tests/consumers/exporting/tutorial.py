@@ -26,6 +26,8 @@ from projections.extracts import Extracts
 from schemas.times import DAY, parse_time, rfc3339
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "tutorial-data.md"
+WITHOUT_SERVER = "## Without any server"
+"""Begins the part of the page whose answers are DuckDB's."""
 PAIR = re.compile(r"```sql\n(?P<sql>.*?)```\n\n```text\n(?P<answer>.*?)```", re.DOTALL)
 SEPTEMBER = parse_time("2026-09-01T08:00:00Z")
 OCTOBER = parse_time("2026-10-01T08:00:00Z")
@@ -182,11 +184,11 @@ def main() -> None:
         url = f"sqlite:///{folder}/read_models.db"
         build(Path(folder) / "home", [url])
         with open_extracts(Settings(database_url=url)) as extracts:
+            questions, heading, rest = PAGE.read_text("utf-8").partition(WITHOUT_SERVER)
             text = PAIR.sub(
-                lambda pair: f"```sql\n{pair['sql']}```\n\n```text\n{answered(extracts, pair['sql'])}```",
-                PAGE.read_text("utf-8"),
+                lambda pair: f"```sql\n{pair['sql']}```\n\n```text\n{answered(extracts, pair['sql'])}```", questions
             )
-    PAGE.write_text(text, "utf-8")
+    PAGE.write_text(text + heading + rest, "utf-8")
 
 
 if __name__ == "__main__":

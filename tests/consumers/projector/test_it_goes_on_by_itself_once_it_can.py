@@ -29,9 +29,12 @@ from tests.consumers.projector.turns import turns_of
 from tests.databases import Stoppable, new_database, stoppable_server
 from tests.histories import START, history
 from tests.projections.logged import entry, logged
+from tests.room import no_file_larger_than
 
 NOW = START + 500_000_000
 PATIENCE_S = 90.0
+HARDLY_ANY = 1 << 14
+"""Bytes: fewer than the log of any turn takes."""
 FACTS = history(Random(8), events=90, partitions=3).facts
 
 
@@ -216,4 +219,21 @@ def test_a_file_in_which_another_writes_is_waited_for(
                 one.grows()
                 one.says("database is locked")
                 assert reached(one.models) == before > 0, "whoever reads is not kept waiting"
+            one.is_up()
+
+
+def test_a_file_for_which_there_is_no_room_is_gone_on_with_once_there_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns_of(9, monkeypatch)
+    path = tmp_path / "read_models.db"
+    upgrade(f"sqlite:///{path}")
+    with followed(f"sqlite:///{path}", caplog) as one:
+        one.is_up()
+        for _ in range(2):
+            before = reached(one.models)
+            with no_file_larger_than(HARDLY_ANY):
+                one.grows()
+                one.says("there is no room to write")
+                assert reached(one.models) == before > 0
             one.is_up()

@@ -5,13 +5,17 @@ from contextlib import ExitStack
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
+from consumers.bootstrap.ledger_log import open_ledger_log
+from consumers.settings import load
 from projections.adapters.postgres_roles import role_name, roles
 from projections.adapters.read_model_engine import engine_of
 from projections.adapters.read_model_versions import upgrade
 from projections.adapters.read_models import READ_MODELS
 from tests.consumers.commands import Commands
 from tests.consumers.projector.handed_out import MASKED, TABLES, HandedOut, handed_out
+from tests.consumers.projector.rows import expected, stored
 
 DENIED, CANCELLED, TOO_MANY, READ_ONLY = "42501", "57014", "53300", "25006"
 WRITABLE = "SET default_transaction_read_only = off"
@@ -176,6 +180,35 @@ def test_a_login_without_rights_is_told_what_it_lacks(shared: HandedOut) -> None
         assert "db roles" in found.err
     shared.use(shared.url_of("nobody_made"))
     assert shared.commands("db", "share").code == 2
+
+
+READS = (
+    "GRANT USAGE ON SCHEMA read_models TO peg", "GRANT SELECT ON ALL TABLES IN SCHEMA read_models TO peg",
+)  # fmt: skip
+
+
+def test_a_projector_without_rights_writes_nothing_and_all_once_they_are_granted(
+    commands: Commands, postgres_url: str
+) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for statement in ("DROP ROLE IF EXISTS peg", "CREATE ROLE peg LOGIN", *READS):
+            connection.execute(statement.encode())
+    commands.lines("link", "FAMILY", "+14165550101", "+14165550102")
+    commands.json("revoke", "account:FAMILY")
+    as_peg = sa.make_url(postgres_url).set(username="peg").render_as_string(hide_password=False)
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", as_peg)
+    for command in (("run", "--once"), ("replay",)):
+        refused = commands("projector", *command)
+        assert (refused.code, "may not be used by this role (permission denied" in refused.err) == (2, True), refused
+    assert not any(stored(postgres_url).values())
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", postgres_url)
+    for command in (("roles",), ("grant", "projector", "peg")):
+        commands.json("db", *command, "--apply")
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", as_peg)
+    for command in (("run", "--once"), ("replay",)):
+        assert commands("projector", *command).code == 0
+        with open_ledger_log(load()) as ledger:
+            assert stored(postgres_url) == expected(ledger, time.time_ns() // 1_000_000)
 
 
 def test_no_name_of_a_login_is_taken_for_sql_and_no_administrator_for_a_reader(shared: HandedOut) -> None:

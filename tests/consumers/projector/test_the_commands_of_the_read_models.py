@@ -1,15 +1,18 @@
 """`db` and `projector` as an operator types them, on a database of each kind."""
 
 import sqlite3
+from collections.abc import Callable
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from projections.adapters import dictionary
 from projections.adapters.read_model_engine import database_url
+from projections.adapters.read_model_versions import upgrade
 from projections.adapters.read_models import READ_MODELS
 from tests.consumers.commands import Commands
-from tests.databases import stored_rows
+from tests.databases import new_database, stored_rows
 
 
 @pytest.fixture
@@ -48,6 +51,62 @@ def test_the_status_of_an_account_names_its_contacts_once_there_are_read_models(
     assert "said for the account" in said
     assert "member since" not in said
     assert "contacts" not in projecting.json("status", "+14165550101")
+
+
+def away(_server: str) -> str:
+    """An address at which nobody answers."""
+    return "postgresql://me@127.0.0.1:1/none"
+
+
+def of_another_kind(_server: str) -> str:
+    """An address of what holds no read models."""
+    return "mysql://me@127.0.0.1/none"
+
+
+def newer(server: str) -> str:
+    """A database that a later program has upgraded."""
+    return _after(server, "UPDATE read_models.alembic_version SET version_num = '9999'")
+
+
+def without_rights(server: str) -> str:
+    """The address for a login that nothing was granted to."""
+    url = _after(server, "DROP ROLE IF EXISTS looks_on", "CREATE ROLE looks_on LOGIN")
+    return sa.make_url(url).set(username="looks_on").render_as_string(hide_password=False)
+
+
+def _after(server: str, *statements: str) -> str:
+    url = new_database(server)
+    upgrade(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+    return url
+
+
+@pytest.mark.parametrize(
+    ("made", "why", "what_to_do"),
+    [
+        (away, "127.0.0.1:1/none cannot be reached", "repeat once they can"),
+        (of_another_kind, "of the kind 'mysql'", "it must be sqlite or postgresql"),
+        (new_database, "has no tables yet", "run prefledger db upgrade"),
+        (newer, "newer version (9999)", "use the newer program"),
+        (without_rights, "may not be used by this role", "run prefledger db roles --apply"),
+    ],
+)
+def test_a_status_says_why_it_names_no_contacts_and_tells_all_else(
+    commands: Commands, server: str, made: Callable[[str], str], why: str, what_to_do: str
+) -> None:
+    commands.lines("link", "account:FAMILY", "+14165550101")
+    event_id = commands.json("revoke", "account:FAMILY")["event_id"]
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", made(server))
+    answer = commands("status", "account:FAMILY", "--json")
+    assert answer.code == 0
+    assert "contacts" not in answer.document
+    assert event_id in answer.out
+    [line] = answer.err.splitlines()
+    assert line.startswith("prefledger: the contacts of the account are left out: ")
+    assert why in line
+    assert what_to_do in line
 
 
 def test_tables_that_were_not_made_yet_are_named_with_what_to_do(projecting: Commands, empty_url: str) -> None:
