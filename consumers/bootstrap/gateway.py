@@ -22,6 +22,7 @@ from ledger.adapters.kafka_decisions import KafkaDecisions
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.reference import References
+from schemas.errors import InputError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -72,7 +73,7 @@ def run_gateway(
     settings: Settings, name: str, port: int, snapshot: Path | None = None, *, shadow: bool = False,
     region: str | None = None, log_decisions: bool = True,
 ) -> None:  # fmt: skip
-    """Answers over HTTP until SIGTERM or SIGINT. Raises what has ended it: WrongSecretError, NotALedgerError, …"""
+    """Answers over HTTP until SIGTERM or SIGINT. Raises InputError, and what has ended it: WrongSecretError, …"""
     import uvicorn
 
     from consumers.gateway.http import application
@@ -85,7 +86,10 @@ def run_gateway(
         timeout_graceful_shutdown=5, backlog=2048,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    bound = config.bind_socket()
+    try:
+        bound = config.bind_socket()
+    except SystemExit:  # it has said why
+        raise InputError(f"{settings.listen}:{port} cannot be listened on; name another --port") from None
     log.info("%s (process %s) listens on http://%s:%s", name, gateway.process, *bound.getsockname()[:2])
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends by them, and raises them again once it has ended
         signal.signal(number, lambda *_: None)

@@ -7,12 +7,17 @@ from threading import Thread
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from schemas.errors import InputError
+
 
 @contextmanager
 def telling(
     place: tuple[str, int], registry: CollectorRegistry, is_ready: Callable[[], bool], not_ready: str
 ) -> Iterator[None]:
-    """Serves them at an address and port while it lasts; on no port for 0. `not_ready`: why it may not be."""
+    """Serves them at an address and port while it lasts; on no port for 0. `not_ready`: why it may not be.
+
+    Raises InputError for a place where it cannot listen.
+    """
     if not place[1]:
         yield
         return
@@ -34,7 +39,11 @@ def telling(
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(place, Handler)
+    try:
+        server = ThreadingHTTPServer(place, Handler)
+    except OSError as error:
+        where = "{}:{}".format(*place)
+        raise InputError(f"{where} cannot be listened on: {error.strerror}; name another --metrics-port") from error
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield

@@ -70,16 +70,16 @@ def _load(settings: Settings, ledger: Log, models: SqlReadModels, tell: Telling)
 
 
 def run_projector(settings: Settings, metrics_port: int = 0) -> None:
-    """Follows the ledger until SIGTERM or SIGINT; waits for a database or a log that is away."""
+    """Follows the ledger until SIGTERM or SIGINT; waits for a database or a log that is away.
+
+    Raises InputError where somebody else has the port.
+    """
     tell_on_stderr(log.name)
-    asked = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
-    metrics = ProjectorMetrics(Teller())
-    place = (settings.listen, metrics_port)
-    with telling(
-        place, metrics.registry, lambda: metrics.is_following, "loading, or the ledger or the database is away"
-    ):
+    asked, metrics = Event(), ProjectorMetrics(Teller())
+    place, not_ready = (settings.listen, metrics_port), "loading, or the ledger or the database is away"
+    with telling(place, metrics.registry, lambda: metrics.is_following, not_ready):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: asked.set())
         while not asked.is_set():
             try:
                 _follow(settings, metrics, asked)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from ledger.errors import WrongSecretError
 from schemas.events import OPERATOR_TRAFFIC
 from schemas.topics import Topics, partition_of
 from stack.kafka import Kafka
-from stack.processes import Process, wait_until
+from stack.processes import LOOPBACK, Process, wait_until
 from tests.consumers.asking import REFERENCES
 from tests.kafka.gateways import NUMBER, Ran, codes, gateway, offers, reason
 from tests.kafka.table_writer import SHORT, TableWriter
@@ -102,6 +103,15 @@ def test_a_ledger_of_another_secret_ends_the_gateway(broker: Broker, tmp_path: P
         with pytest.raises(WrongSecretError):
             asked.wait_until_current(LONG)
         assert (offers(asked), codes(asked)) == ("stale", "stale")
+
+
+def test_a_port_that_somebody_else_has_is_named(broker: Broker, tmp_path: Path) -> None:
+    with TableWriter(broker), socket.create_server((LOOPBACK, 0)) as other, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.kafka.gateways.free_port", lambda: other.getsockname()[1])
+        ran = Ran(broker, tmp_path / "home")
+        wait_until(lambda: ran.process.code is not None, LONG, "it ends")
+    assert ran.process.code == 2
+    assert f"127.0.0.1:{ran.port} cannot be listened on; name another --port" in ran.process.said()
 
 
 def test_topics_that_a_gateway_cannot_lean_on_end_it_at_its_start(broker: Broker, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`db` and `projector` as an operator types them, on a database of each kind."""
 
+import socket
 import sqlite3
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from projections.adapters import dictionary
 from projections.adapters.read_model_engine import database_url
 from projections.adapters.read_model_versions import upgrade
 from projections.adapters.read_models import READ_MODELS
+from stack.processes import LOOPBACK
 from tests.consumers.commands import Commands
 from tests.databases import new_database, stored_rows
 
@@ -180,3 +182,10 @@ def test_the_database_has_the_tables_columns_and_comments_of_this_version(url: s
     engine.dispose()
     kinds = {one[0] if isinstance(one, tuple) else one[0][0] for one in found}
     assert kinds <= ({"modify_comment", "add_table_comment"} if url.startswith("sqlite") else set()), found
+
+
+def test_a_port_that_somebody_else_has_is_named(commands: Commands) -> None:
+    with socket.create_server((LOOPBACK, 0)) as other:
+        port = other.getsockname()[1]
+        answer = commands("projector", "run", "--metrics-port", str(port))
+    assert (answer.code, f"127.0.0.1:{port} cannot be listened on" in answer.err) == (2, True)
