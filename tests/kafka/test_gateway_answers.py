@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from consumers.gateway import registering, running
+from consumers.gateway import Gateway, registering, running
 from consumers.gateway.answers import valid_for_s
 from consumers.scrub import Wanted
 from ledger.adapters.kafka_client import admin
 from ledger.broker import Broker
 from ledger.log import Recorded
+from projections.history import Contact
 from schemas.topics import TABLES
 from stack.processes import wait_until
+from tests.consumers.asking import digest
 from tests.kafka.gateways import NUMBER, codes, decisions, gateway, offers, receipts
 from tests.kafka.table_writer import SHORT, TableWriter
 
@@ -127,12 +129,18 @@ def test_a_copy_that_was_never_current_lets_pass_only_what_never_needs_consent(b
             while (said := codes(asked)) != "never_needs_consent":
                 assert (said, offers(asked)) == ("stale", "stale")
             wait_until(lambda: len(receipts(broker)) > 2, LONG, "it holds a lease")
+            wait_until(lambda: known(asked, NUMBER) != known(asked, OTHER), LONG, "it has the grant")
             assert {(offers(asked), codes(asked)) for _ in range(1_000)} == {("stale", "never_needs_consent")}
             decision = asked.decide(NUMBER, channel="sms", purpose="marketing.offers").as_json()
             assert (asked.state, decision["allowed"], decision["staleness_s"]) == ("starting", False, None)
             assert {one.fresh_for_ms for one in receipts(broker)} == {None}
             ledger.marked = TABLES
             wait_until(lambda: offers(asked) == "granted", LONG, "only that was missing")
+
+
+def known(asked: Gateway, number: str) -> Contact:
+    """What stands of a number in a gateway's copy, whatever may be made of it."""
+    return asked.running.replica.contact(digest("number", number))
 
 
 def test_a_gateway_that_cannot_tell_what_it_applied_may_not_go_on(broker: Broker, tmp_path: Path) -> None:

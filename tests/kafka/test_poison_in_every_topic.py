@@ -1,7 +1,8 @@
 """A record that nobody of ours would write, in each of the topics beside the ledger: who reads it goes on without it.
 
 Of the ledger itself and of by-number see `test_worker_poison.py` and `test_gateway_faults.py`, of the decisions
-`test_kafka_decisions.py`.
+`test_kafka_decisions.py`; how often an entry is set aside is in `test_worker_faults.py`. Nothing of ours reads rejected
+entries and replies (`docs/topics.md`).
 """
 
 import os
