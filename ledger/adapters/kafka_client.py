@@ -110,7 +110,7 @@ def said_of(error: Exception, broker: Broker, wish: str) -> LedgerError | InputE
         case errors.AuthorizationError():
             return UnavailableError(
                 f"{where} does not let this user {wish} ({_first(error)}): nothing was acknowledged; see the broker's "
-                "ACLs (docs/kafka.md)"
+                "ACLs (docs/operations.md)"
             )
         case errors.SaslAuthenticationFailedError() | errors.UnsupportedSaslMechanismError():
             return UnavailableError(f"{where} does not know this user ({_first(error)}): check PREFLEDGER_KAFKA_SASL_*")
