@@ -304,3 +304,9 @@ def test_a_gateway_whose_copy_has_lost_a_no_is_named_and_the_others_are_not(audi
     spoiled.ready()
     assert auditor("replay", "--decisions").code == 0
     assert uncovered(*asked) == {(urls[1], "+1416•••0109", "sms", no)}
+    end = time.monotonic() + 20
+    while (found := auditor("replay", "--decisions")).code == 0 and time.monotonic() < end:
+        time.sleep(0.5)  # a gateway writes its decisions a moment later
+    assert found.code == 1
+    assert "(gateway sms-1) differs" in found.out
+    assert "gateway sms-0" not in found.out, "what the others answered is what the ledger gives"
