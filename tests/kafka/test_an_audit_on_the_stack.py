@@ -109,42 +109,6 @@ def test_running_gateways_and_a_snapshot_are_asked_for_gaps(auditor: Commands, s
         stopped.ready()
 
 
-class Without(LedgerAsRead):
-    """The ledger as a copy has it that has lost one event."""
-
-    def __init__(self, broker: Broker, event_id: str) -> None:
-        super().__init__(broker)
-        self._lost = event_id.encode()
-
-    def read(self, partition: int, start: int = 0, end: int | None = None) -> Iterator[Recorded]:
-        return (each for each in super().read(partition, start, end) if self._lost not in each.value)
-
-
-def test_a_gateway_whose_copy_has_lost_a_no_is_named_and_the_others_are_not(auditor: Commands, stage: Stage) -> None:
-    number, spoiled = "+14165550109", stage.gateways[1]
-    auditor.json("grant", number, *YES)
-    no = auditor.json("revoke", number, "--purpose", "marketing")["event_id"]
-    confirmed(auditor, no)
-    snapshot, urls = stage.snapshot_of(spoiled), [f"http://127.0.0.1:{one.port}" for one in stage.gateways]
-    asked = [argument for url in urls for argument in ("--gateway", url)]
-
-    def uncovered(*options: str) -> set[tuple[str, ...]]:
-        found = [line for line in auditor.lines("gaps", *options, code=1) if line["gap"] == "uncovered"]
-        return {(line["copy"], line["contact"], line["channel"], *line["evidence"]) for line in found}
-
-    assert spoiled.process.stop() == 0
-    fingerprint = References(bytes.fromhex(stage.settings.secret_file.read_text().strip())).fingerprint
-    own, view = Replica.open(snapshot, fingerprint), MemoryView()
-    catch_up(cast(Log, Without(stage.settings.broker(), no)), view)
-    copy = Replica.of_parts(view.all_parts(), own.watermark(), fingerprint)
-    copy.notes = own.notes
-    copy.save(snapshot)
-    assert uncovered("--snapshot", str(snapshot)) == {(str(snapshot), "+1416•••0109", "sms", no)}
-    spoiled.start()
-    spoiled.ready()
-    assert uncovered(*asked) == {(urls[1], "+1416•••0109", "sms", no)}
-
-
 def test_the_commands_find_and_replay_what_gateways_decided(auditor: Commands, stage: Stage) -> None:
     gateway, later = stage.gateways[0], "2035-01-01T12:00:00Z"
     confirmed(auditor, auditor.json("grant", THIRD, *YES)["event_id"])
@@ -302,3 +266,47 @@ def test_a_timeline_has_events_follow_ups_decisions_and_confirmations_in_one_ord
     said, by = [line for line in told if line["type"] == "PreferenceRevoked"]
     assert (said["actor"], len(said["evidence"]["commitment"])) == ("person", 64)
     assert (by["event_id"], by["actor"], by["procedure"]) == (no["event_id"], "agent:ben", "call@1")
+
+
+class Without(LedgerAsRead):
+    """The ledger as a copy has it that has lost one event."""
+
+    def __init__(self, broker: Broker, event_id: str) -> None:
+        super().__init__(broker)
+        self._lost = event_id.encode()
+
+    def read(self, partition: int, start: int = 0, end: int | None = None) -> Iterator[Recorded]:
+        return (each for each in super().read(partition, start, end) if self._lost not in each.value)
+
+
+def test_a_gateway_whose_copy_has_lost_a_no_is_named_and_the_others_are_not(auditor: Commands, stage: Stage) -> None:
+    """The last test of the stage: what this gateway answers from then on is on record, and wrong."""
+    number, spoiled = "+14165550109", stage.gateways[1]
+    auditor.json("grant", number, *YES)
+    no = auditor.json("revoke", number, "--purpose", "marketing")["event_id"]
+    confirmed(auditor, no)
+    snapshot, urls = stage.snapshot_of(spoiled), [f"http://127.0.0.1:{one.port}" for one in stage.gateways]
+    asked = [argument for url in urls for argument in ("--gateway", url)]
+
+    def uncovered(*options: str) -> set[tuple[str, ...]]:
+        found = [line for line in auditor.lines("gaps", *options, code=1) if line["gap"] == "uncovered"]
+        return {(line["copy"], line["contact"], line["channel"], *line["evidence"]) for line in found}
+
+    assert spoiled.process.stop() == 0
+    fingerprint = References(bytes.fromhex(stage.settings.secret_file.read_text().strip())).fingerprint
+    own, view = Replica.open(snapshot, fingerprint), MemoryView()
+    catch_up(cast(Log, Without(stage.settings.broker(), no)), view)
+    copy = Replica.of_parts(view.all_parts(), own.watermark(), fingerprint)
+    copy.notes = own.notes
+    copy.save(snapshot)
+    assert uncovered("--snapshot", str(snapshot)) == {(str(snapshot), "+1416•••0109", "sms", no)}
+    spoiled.start()
+    spoiled.ready()
+    assert auditor("replay", "--decisions").code == 0
+    assert uncovered(*asked) == {(urls[1], "+1416•••0109", "sms", no)}
+    end = time.monotonic() + 20
+    while (found := auditor("replay", "--decisions")).code == 0 and time.monotonic() < end:
+        time.sleep(0.5)  # a gateway writes its decisions a moment later
+    assert found.code == 1
+    assert "(gateway sms-1) differs" in found.out
+    assert "gateway sms-0" not in found.out, "what the others answered is what the ledger gives"
