@@ -69,9 +69,10 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _question(one: Denied, contact: str) -> dict[str, str]:
+def _question(one: Denied, contact: str) -> dict[str, object]:
+    """Nothing is sent on what an audit is told: on record it would be a message that went out."""
     brand, channel, purpose = one.message
-    return {"contact": contact, "brand": brand, "channel": channel, "purpose": purpose}
+    return {"contact": contact, "brand": brand, "channel": channel, "purpose": purpose, "log": False}
 
 
 def _answers(opener: urllib.request.OpenerDirector, address: str, body: bytes, count: int) -> list[Got | None]:

@@ -97,11 +97,12 @@ class Gateway:
     def decide(
         self, contact: str | Subject, *, channel: str, purpose: str, brand: str | None = None,
         sender: str | None = None, at: int | None = None, jurisdiction: str | None = None,
-        rechecks: str | None = None,
+        rechecks: str | None = None, log: bool = True,
     ) -> Decision:  # fmt: skip
         """As `Gate.decide`; while it does not know the stop switch, no to everything (`stale`).
 
-        `rechecks`: the id of an earlier decision on the same message, which did not go out by it.
+        `rechecks`: the id of an earlier decision on the same message, which did not go out by it. `log`: False where
+        nothing is sent on the answer: it is not put on record, for what is on record counts as sent.
         """
         if at is None:
             at = self.running.now()
@@ -114,7 +115,7 @@ class Gateway:
         self.counts[decision.verdict.reason] += 1
         if self.shadow:
             decision = Shadowed.of(decision)
-        if self.journal:
+        if self.journal and log:
             self.journal.put(decision, rechecks)
         return decision
 

@@ -30,7 +30,10 @@ PROBLEM: Final = "application/problem+json"
 
 
 class Asked(BaseModel):
-    """A question. `decision_id`: of the decision that is asked about again, before its message is sent."""
+    """A question. `decision_id`: of the decision that is asked about again, before its message is sent.
+
+    `log`: false where nothing is sent on the answer, whatever it is; then it is not put on record.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,6 +47,7 @@ class Asked(BaseModel):
     region: str | None = None
     jurisdiction: str | None = None
     decision_id: EventId | None = None
+    log: bool = True
 
 
 class Many(BaseModel):
@@ -126,6 +130,7 @@ def _one(gateway: Gateway, said: dict[str, Any]) -> dict[str, object]:
     decision = gateway.decide(
         contact, channel=asked.channel, purpose=asked.purpose, brand=asked.brand, sender=asked.sender,
         at=_at(asked.at), jurisdiction=asked.jurisdiction or asked.region, rechecks=asked.decision_id,
+        log=asked.log,
     )  # fmt: skip
     return _as_json(decision, asked.decision_id)
 

@@ -186,7 +186,7 @@ def test_a_gateway_that_lets_an_opted_out_number_pass_is_found_by_asking_it(
     with answering(allowed=True, reason="granted") as url:
         found = household.lines("gaps", "--gateway", url, code=1)
         assert {(line["gap"], line["contact"], line["copy"]) for line in found} == {("uncovered", "+1416•••0101", url)}
-        assert {one["contact"] for one in Gateway.asked} == {FIRST}
+        assert {(one["contact"], one["log"]) for one in Gateway.asked} == {(FIRST, False)}
     with answering(allowed=False, reason="revoked_by_account") as url:
         assert household.lines("gaps", "--gateway", url) == []
 

@@ -304,9 +304,14 @@ def test_a_gateway_whose_copy_has_lost_a_no_is_named_and_the_others_are_not(audi
     spoiled.ready()
     assert auditor("replay", "--decisions").code == 0
     assert uncovered(*asked) == {(urls[1], "+1416•••0109", "sms", no)}
+    said = spoiled.decide(contact=number, channel="sms", purpose="marketing.offers")
+    assert said
+    assert said["reason"] == "granted"
     end = time.monotonic() + 20
     while (found := auditor("replay", "--decisions")).code == 0 and time.monotonic() < end:
         time.sleep(0.5)  # a gateway writes its decisions a moment later
     assert found.code == 1
+    assert f"{said['decision_id']}" in found.out
+    assert "; 1 differ" in found.out, "nothing goes out on what the audit asked, so it is not on record"
     assert "(gateway sms-1) differs" in found.out
     assert "gateway sms-0" not in found.out, "what the others answered is what the ledger gives"

@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+import orjson
 import pytest
 from prometheus_client import generate_latest
 
 from consumers.decisions.left_over import files, left
 from consumers.decisions.logged import packed
 from consumers.gate import Gate, ViewCopy
-from consumers.gateway import Gateway, recording
+from consumers.gateway import Gateway, http, recording
 from consumers.gateway.journal import SIZE, Journal
 from consumers.gateway.metrics import registry
 from consumers.gateway.ports import Ports
@@ -335,6 +336,18 @@ def test_one_that_is_killed_while_nothing_waits_is_started_again_with_the_next_d
         gateway.running.wait(1.0)
         made += ask(gateway, 1)
         wait_until(lambda: log.ids() == made, 30, "the next is logged as well")
+
+
+def test_a_question_on_whose_answer_nothing_is_sent_is_not_on_record(tmp_path: Path) -> None:
+    log = InFile(tmp_path)
+    with gateway_of(log) as gateway:
+        question = {"contact": NUMBER, "channel": "sms", "purpose": "marketing.offers"}
+        sent, unsent = (
+            orjson.loads(http._answered(gateway, orjson.dumps(said)).body)
+            for said in (question, question | {"log": False})
+        )
+        assert sent["reason"] == unsent["reason"] == "stale"
+    assert log.ids() == [sent["decision_id"]]
 
 
 def test_what_is_decided_after_the_end_is_counted(tmp_path: Path) -> None:
