@@ -116,7 +116,7 @@ def statements(dialect: sa.Dialect, schema: str) -> Iterator[str]:
         view = view_name(name, dialect, schema)
         yield f"CREATE VIEW {view} AS {_sql(selected, dialect)}"
         if on_postgres:
-            yield from _comments(view, READ_MODELS.tables.get(name), selected, dialect)
+            yield from _comments(view, READ_MODELS.tables.get(name, MASKED_NUMBERS), selected, dialect)
 
 
 def _sql(selected: Selected, dialect: sa.Dialect) -> str:
@@ -129,21 +129,12 @@ def _sql(selected: Selected, dialect: sa.Dialect) -> str:
     return str(compiled)
 
 
-def _comments(view: str, table: sa.Table | None, selected: Selected, dialect: sa.Dialect) -> Iterator[str]:
+def _comments(view: str, table: sa.Table, selected: Selected, dialect: sa.Dialect) -> Iterator[str]:
     quote = dialect.identifier_preparer.quote
-    if table is None:
-        yield f"COMMENT ON VIEW {view} IS {_text(str(MASKED_NUMBERS.comment))}"
-        return
-    if table.comment:
-        yield f"COMMENT ON VIEW {view} IS {_text(table.comment)}"
+    yield f"COMMENT ON VIEW {view} IS {_text(str(table.comment))}"
     for column in selected.selected_columns:
-        said = (
-            str(table.c[str(column.key)].comment or "")
-            .replace(f" {MILLIS}", "")
-            .replace("Reference of", "Pseudonym of")
-        )
-        if said:
-            yield f"COMMENT ON COLUMN {view}.{quote(str(column.key))} IS {_text(said)}"
+        said = str(table.c[str(column.key)].comment).replace(f" {MILLIS}", "").replace("Reference of", "Pseudonym of")
+        yield f"COMMENT ON COLUMN {view}.{quote(str(column.key))} IS {_text(said)}"
 
 
 def _text(said: str) -> str:

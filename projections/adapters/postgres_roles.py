@@ -7,6 +7,7 @@ lift their own: the rights are the wall, and the gate never asks this database.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 import sqlalchemy as sa
 
@@ -43,11 +44,12 @@ class PostgresRoles:
 
     def grant(self, role: Role, login: str, limits: Limits, masked: bool) -> list[str]:
         """The SQL of `grant`. Raises InputError."""
-        return list(grant(role, login, self._database, self._engine.dialect, limits, masked))
+        return list(grant(role, login, self._database, limits, masked))
 
     def apply(self, statements: Sequence[str]) -> None:
         """Runs them in one transaction. Raises UnavailableError, RefusedError."""
-        with explained(self._engine), self._engine.begin() as connection:
+        as_printed = self._engine.execution_options(no_parameters=True)  # or a % in a name would be one
+        with explained(self._engine), as_printed.begin() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
@@ -64,7 +66,7 @@ def role_name(role: Role) -> str:
 def roles(database: str, dialect: sa.Dialect) -> Iterator[str]:
     """The SQL that makes roles and schemas and gives each what it may do. For an administrator, as often as wanted."""
     owner, readers = role_name("projector"), f"{role_name('analyst')}, {role_name('auditor')}"
-    name = dialect.identifier_preparer.quote_identifier(database)
+    name = _quoted(database)
     for role in (*map(role_name, ROLES), MASKED_NUMBERS_ROLE):
         yield _unless_there(role, "NOLOGIN")
     yield f"GRANT {owner} TO CURRENT_USER"  # or what it owns could not be given to it by who is no superuser
@@ -73,7 +75,7 @@ def roles(database: str, dialect: sa.Dialect) -> Iterator[str]:
     yield f"GRANT CONNECT ON DATABASE {name} TO {readers}, {owner}"
     yield f"GRANT CREATE, TEMPORARY ON DATABASE {name} TO {owner}"  # a replay fills a schema of its own
     for function in WRITING:
-        yield IF_ALLOWED.format(statement=f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+        yield _if_allowed(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
     for schema in SCHEMAS:
         yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield from rights(dialect)
@@ -130,7 +132,19 @@ def _relation(name: str) -> str:
     return f"to_regclass('{name}')"
 
 
-def grant(role: Role, login: str, database: str, dialect: sa.Dialect, limits: Limits, masked: bool) -> Iterator[str]:
+def _quoted(name: str) -> str:
+    """A name in SQL that is also printed: the dialect's own way doubles what its driver would take for a parameter."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _if_allowed(statement: str) -> str:
+    said = "'" + statement.replace("'", "''") + "'"
+    body = IF_ALLOWED.format(statement=said)
+    mark = next(mark for number in count() if (mark := f"${'_' * number}$") not in body)
+    return f"DO {mark} {body} {mark}"
+
+
+def grant(role: Role, login: str, database: str, limits: Limits, masked: bool) -> Iterator[str]:
     """The SQL that makes a login (without a password) a member of a role. Raises InputError for a name that is none.
 
     A superuser is refused: no right could be kept from it.
@@ -142,7 +156,7 @@ def grant(role: Role, login: str, database: str, dialect: sa.Dialect, limits: Li
     yield _unless_there(login, "LOGIN")
     yield REFUSE_SUPERUSER.format(login=login)
     yield f'GRANT {role_name(role)} TO "{login}"'
-    here = f'ALTER ROLE "{login}" IN DATABASE {dialect.identifier_preparer.quote_identifier(database)} SET'
+    here = f'ALTER ROLE "{login}" IN DATABASE {_quoted(database)} SET'
     if role == "projector":
         yield f"{here} role = '{role_name(role)}'"  # so that whatever it makes belongs to the role, not to one login
         return
@@ -153,12 +167,12 @@ def grant(role: Role, login: str, database: str, dialect: sa.Dialect, limits: Li
     yield f"{here} idle_in_transaction_session_timeout = '{limits.idle_in_transaction_s:d}s'"
     yield f"{here} idle_session_timeout = '{limits.idle_s:d}s'"
     yield f"{here} search_path = {ANALYSIS}" + (f", {LIVE}" if role == "auditor" else "")
-    yield IF_ALLOWED.format(statement=f"{here} temp_file_limit = ''{limits.temp_file_mb:d}MB''")
+    yield _if_allowed(f"{here} temp_file_limit = '{limits.temp_file_mb:d}MB'")
 
 
 REFUSE_SUPERUSER = """DO $$ BEGIN
   IF (SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = '{login}')
   THEN RAISE EXCEPTION 'the login {login} is an administrator: make one of its own'
     USING ERRCODE = 'insufficient_privilege'; END IF; END $$"""
-IF_ALLOWED = """DO $$ BEGIN EXECUTE '{statement}'; EXCEPTION WHEN insufficient_privilege THEN
-  RAISE NOTICE 'left as it is, since only a superuser may: {statement}'; END $$"""
+IF_ALLOWED = """BEGIN EXECUTE {statement}; EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'left as it is, since only a superuser may: %', {statement}; END"""

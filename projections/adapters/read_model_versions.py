@@ -15,7 +15,7 @@ from ledger.errors import NotALedgerError
 from projections.adapters.analysis_views import drop_views
 from projections.adapters.pseudonym_rows import are_shared
 from projections.adapters.read_model_engine import LIVE, no_rights, reached
-from projections.adapters.read_model_writing import is_postgres
+from projections.adapters.read_model_writing import comment_on, is_postgres
 from projections.adapters.read_models import READ_MODELS
 from projections.adapters.sql_sharing import give_rights, prepare
 from projections.read_models import OtherVersionError
@@ -23,6 +23,12 @@ from projections.read_models import OtherVersionError
 MIGRATIONS: Final = "projections.adapters:migrations"
 ONE_AT_A_TIME: Final = 7_311_402_116
 """The number of PostgreSQL's lock that upgrades take; any, as long as it stays the same."""
+VERSION: Final = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), comment="Its number."),
+    comment="The revision that the tables have; kept by Alembic.",
+)
 
 
 class Upgraded(NamedTuple):
@@ -53,7 +59,7 @@ def upgrade(url: str, schema: str = LIVE, versions: str | None = None) -> Upgrad
             prepare(connection)
         elif is_postgres(connection) and schema == LIVE and before not in (None, _head(config)):
             give_rights(connection)  # of roles that were made before anything was handed out
-        _comment(connection)
+        comment_on(connection, [*READ_MODELS.tables.values(), VERSION])
     return Upgraded(before, _head(config))
 
 
@@ -105,16 +111,6 @@ def _config(versions: str | None = None) -> Config:
     own = f"{MIGRATIONS}/versions" if versions is None else f"{MIGRATIONS}/versions\n{versions}"
     config.set_main_option("version_locations", own)
     return config
-
-
-def _comment(connection: sa.Connection) -> None:
-    """What each table and column means, for whoever looks with the database's own tools. SQLite keeps no comments."""
-    if is_postgres(connection):
-        said: list[sa.schema.DDLElement] = [sa.schema.SetTableComment(table) for table in READ_MODELS.tables.values()]
-        said += [
-            sa.schema.SetColumnComment(column) for table in READ_MODELS.tables.values() for column in table.columns
-        ]
-        connection.exec_driver_sql(";".join(str(one.compile(dialect=connection.dialect)) for one in said))
 
 
 def _shown(url: sa.URL) -> str:

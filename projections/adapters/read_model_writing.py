@@ -1,6 +1,7 @@
-"""The two ways of writing many rows and of naming many keys: COPY and arrays on PostgreSQL, JSON lists on SQLite."""
+"""The two ways of writing many rows and of naming many keys: COPY and arrays on PostgreSQL, JSON lists on SQLite; and
+of saying what a table means."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -79,6 +80,16 @@ def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> No
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def comment_on(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:
+    """What each table and column means, for whoever looks with the database's own tools. SQLite keeps no comments."""
+    if not is_postgres(connection):
+        return
+    said: list[sa.schema.DDLElement] = []
+    for table in tables:
+        said += [sa.schema.SetTableComment(table), *map(sa.schema.SetColumnComment, table.columns)]
+    connection.exec_driver_sql(";".join(str(one.compile(dialect=connection.dialect)) for one in said))
 
 
 def _named(connection: sa.Connection, table: sa.Table) -> str:

@@ -16,7 +16,7 @@ from projections.adapters.analysis_views import drop_old_views, make_views
 from projections.adapters.postgres_roles import rights
 from projections.adapters.pseudonym_rows import Naming, name_all
 from projections.adapters.read_model_engine import LIVE, engine_of, explained, file_of
-from projections.adapters.read_model_writing import among, hold_turns, is_postgres
+from projections.adapters.read_model_writing import among, comment_on, hold_turns, is_postgres
 from projections.adapters.sharing_tables import MASKED_NUMBERS, METADATA, PSEUDONYMS, SHARING, schemas
 
 BLANKED = "printf('%*s', length(CAST(masked AS BLOB)), '')"
@@ -120,6 +120,7 @@ def prepare(connection: sa.Connection) -> None:
         connection.execute(sa.schema.CreateSchema(SHARING, if_not_exists=True))
     for table in METADATA.sorted_tables:
         connection.execute(CreateTable(table, if_not_exists=True), execution_options=schemas(connection))
+    comment_on(connection, METADATA.sorted_tables)
     if is_postgres(connection):  # one at a time; readers do not ask for this lock
         connection.exec_driver_sql(f"LOCK TABLE {SHARING}.{PSEUDONYMS.name} IN SHARE ROW EXCLUSIVE MODE")
     make_views(connection)

@@ -1,5 +1,6 @@
 """`projector run` as a process on Kafka and a real PostgreSQL: killed, ended, and its rows made anew."""
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from projections.adapters.read_model_engine import engine_of
 from schemas.subject import parse_subject
 from schemas.times import rfc3339
 from stack.processes import Process
+from tests.consumers.exporting.tutorial import PAGE, PAIR
 from tests.consumers.projector.rows import expected, stored
 from tests.databases import new_database, postgres_server
 from tests.kafka.stage import COMMAND, Stage
@@ -84,6 +86,24 @@ def test_killed_and_ended_it_has_every_row_of_the_topic_once(stage: Stage) -> No
     assert orjson.loads(stage.run("db", "status", "--json"))["events_behind"] == 0
 
 
+def the_tutorials_questions_are_answered(stage: Stage, denied: int) -> None:
+    """The two whose answers on the page are of made-up rows: here the gateways' receipts and decisions make them."""
+    questions = [pair["sql"] for pair in PAIR.finditer(PAGE.read_text("utf-8"))]
+    lags: dict[str, list[int]] = {}
+    for gateway, lag in asked(stage, "SELECT gateway, lag_ms FROM enforcement WHERE lag_ms IS NOT NULL ORDER BY 2"):
+        lags.setdefault(gateway, []).append(lag)
+    found = asked(stage, questions[1])
+    assert [row[:5] for row in found] == [
+        (gateway, len(of), of[math.ceil(len(of) / 2) - 1], of[math.ceil(len(of) * 19 / 20) - 1], of[-1])
+        for gateway, of in sorted(lags.items())
+    ]
+    assert len(found) == len(stage.gateways)
+    assert all(row[1] > len(FAMILY) for row in found), "each opt-out at each gateway"
+    said = asked(stage, questions[8])  # two rows where an hour has ended in between
+    assert {reason for _hour, reason, _many in said} == {"revoked_by_number"}
+    assert sum(many for _hour, _reason, many in said) == denied
+
+
 def test_what_gateways_confirm_and_decide_is_in_the_rows(stage: Stage) -> None:
     process = projector(stage)
     event_id = revoked(stage, FAMILY[-1])
@@ -105,6 +125,7 @@ def test_what_gateways_confirm_and_decide_is_in_the_rows(stage: Stage) -> None:
     assert process.stop(30) == 0
     stage.run("projector", "run", "--once")
     assert asked(stage, counted) == [(len(denied),)]
+    the_tutorials_questions_are_answered(stage, len(denied))
     before = asked(stage, "SELECT * FROM enforcement ORDER BY 1, 2")
     stage.run("projector", "replay")
     assert asked(stage, "SELECT * FROM enforcement ORDER BY 1, 2") == before

@@ -1,6 +1,6 @@
 """Export streams: four times the rows take no more memory, measured on more data than it may hold.
 
-Of the slowest format too, before which a reader could run furthest ahead.
+Of the slowest formats too, before which a reader could run furthest ahead.
 """
 
 import subprocess
@@ -59,7 +59,7 @@ def filled(url: str) -> str:
     return url
 
 
-@pytest.mark.parametrize("ending", ["arrow", "parquet", "jsonl"])
+@pytest.mark.parametrize("ending", ["arrow", "parquet", "csv", "jsonl"])
 def test_four_times_the_rows_take_no_more_memory(filled: str, tmp_path: Path, ending: str) -> None:
     environment = {"PREFLEDGER_DATABASE_URL": filled, "PYTHONPATH": str(Path(__file__).parents[3]), "PATH": ""}
     done = subprocess.run(

@@ -228,7 +228,7 @@ def test_an_upgrade_by_an_administrator_leaves_new_tables_to_the_projector_befor
     postgres_url: str,
 ) -> None:
     engine = engine_of(postgres_url)
-    with engine.begin() as connection:
+    with engine.execution_options(no_parameters=True).begin() as connection:
         for statement in roles(str(engine.url.database), connection.dialect):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql(

@@ -1,18 +1,34 @@
-"""Injection attempts in every text that goes into a statement of the projector's: it names itself, and nobody else."""
+"""Injection attempts in every text and name that goes into a statement: it names itself, and nobody else."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import combinations
+from random import Random
 
 import orjson
+import psycopg
 import pytest
+import sqlalchemy as sa
+from psycopg import sql
 
 from consumers.projector import decisions
+from consumers.projector.loading import load
 from ledger.decisions import Stored
+from projections.adapters import pseudonym_rows
+from projections.adapters.analysis_views import view_name
+from projections.adapters.read_model_engine import engine_of
+from projections.adapters.read_models import EVENTS
+from projections.adapters.sharing_tables import PSEUDONYMS, schemas
 from projections.adapters.sql_read_models import SqlReadModels, SqlTurn
+from projections.adapters.sql_sharing import SqlSharing
 from projections.rows.coverage import Alike
+from projections.rows.flat import Row
+from projections.sharing import is_time
+from tests.consumers.commands import Commands
 from tests.contracts.decisions import decision
 from tests.databases import stored_rows
-from tests.histories import START
+from tests.histories import START, history
+from tests.projections.logged import logged
 
 SEPARATED = ["a\x1fb", "\x1f"]
 """What several values are joined by on their way to PostgreSQL: these must not be taken for two."""
@@ -113,3 +129,111 @@ def test_a_decision_of_a_nasty_gateway_or_reason_is_none_and_a_nasty_channel_is_
     wanted = {(text.replace("\0", "\ufffd"),) * 2 for text in texts} | {offers}
     assert {(row.channel, row.purpose) for row in rows} == wanted
     assert [row.count for row in rows] == [1] * (len(wanted) + 1)
+
+
+@pytest.fixture
+def sharing(url: str) -> Iterator[SqlSharing]:
+    """The views, over rows in which every nasty name is a contact and speaks for itself."""
+    with closing(SqlSharing(url)) as sharing, closing(SqlReadModels(url, naming=lambda: named)) as models:
+        sharing.prepare()
+        with models.turn() as turn:
+            turn.add("account_numbers", [(name, own(name), 5, None, "number") for name in (*NASTY, *BYSTANDERS)])
+            turn.add("events", [said_by(name, place) for place, name in enumerate((*NASTY, *BYSTANDERS))])
+        yield sharing
+
+
+def named(ref: str) -> str:
+    """Its pseudonym."""
+    return f"who is called {ref}"
+
+
+def said_by(actor: str, place: int) -> Row:
+    """An event of the operator's own that somebody recorded, by a code."""
+    said = {"partition": 0, "offset": place, "subject": "operator:traffic", "actor": actor, "by_free_text": False}
+    blank = {column.name: None if column.nullable else 0 if is_time(column.name) else "x" for column in EVENTS.c}
+    return tuple((blank | said).values())
+
+
+def pseudonyms(url: str) -> dict[str, str]:
+    """By whom they stand for."""
+    engine = engine_of(url)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(PSEUDONYMS), execution_options=schemas(connection)).all()
+    engine.dispose()
+    return {row.subject: row.pseudonym for row in rows}
+
+
+def test_everybody_has_a_pseudonym_of_their_own_however_they_are_called(
+    url: str, sharing: SqlSharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pseudonym_rows, "PAGE", 3)
+    everybody = {*NASTY, *BYSTANDERS, "operator:traffic", *map(own, (*NASTY, *BYSTANDERS))}
+    assert pseudonyms(url) == {ref: named(ref) for ref in everybody}, "given in the turn"
+    assert sharing.name(named) == 0
+    assert sharing.name(lambda ref: f"another {ref}", anew=True) == len(everybody), "and page by page"
+    assert pseudonyms(url) == {ref: f"another {ref}" for ref in everybody}
+    engine = engine_of(url)
+    with engine.connect() as connection:
+        seen = connection.exec_driver_sql(f"SELECT actor FROM {view_name('events', engine.dialect)}").scalars().all()
+    engine.dispose()
+    assert sorted(seen) == sorted(f"another {name}" for name in (*NASTY, *BYSTANDERS))
+
+
+def test_who_is_masked_or_erased_is_so_alone(sharing: SqlSharing) -> None:
+    everybody = [*NASTY, *BYSTANDERS]
+    assert sharing.without_mask(everybody) == everybody
+    sharing.keep_masks({name: f"mask of {name}" for name in everybody})
+    assert sharing.without_mask(everybody) == []
+    for place, name in enumerate(NASTY, 1):
+        assert sharing.erase([name]) == 1
+        assert sharing.without_mask(everybody) == NASTY[:place]
+    assert sharing.erase(NASTY) == 0
+    assert sharing.erase(BYSTANDERS) == len(BYSTANDERS)
+
+
+NAMES = ['a"b', "50%", "%s %(x)s", "o'brien", "$$ $_$", 'x"; DROP SCHEMA read_models CASCADE; --']
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_name_of_a_database_is_one_in_what_is_printed_and_in_what_is_applied(
+    commands: Commands, server: str, name: str
+) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    url = sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+    commands.environment.setenv("PREFLEDGER_DATABASE_URL", url)
+    commands.json("db", "upgrade")
+    engine = engine_of(url, "pg_catalog").execution_options(no_parameters=True)
+    for command in (("roles",), ("grant", "analyst", "ana_of_many", "--statement-s", "7")):
+        printed = commands("db", *command).out
+        with engine.begin() as connection:
+            connection.exec_driver_sql(printed)  # all of it at once, as psql would take the file
+        commands.json("db", *command, "--apply")
+    with engine.connect() as connection:
+        [found] = connection.exec_driver_sql(SET_HERE).scalars().all()
+        assert connection.exec_driver_sql("SELECT to_regnamespace('read_models') IS NOT NULL").scalar()
+        assert (
+            connection.exec_driver_sql("SELECT has_database_privilege('public', current_database(), 'TEMP')").scalar()
+            is False
+        )
+    engine.dispose()
+    assert {"statement_timeout=7s", "temp_file_limit=2048MB"} <= set(found)
+
+
+SET_HERE = """
+    SELECT s.setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+    WHERE d.datname = current_database() AND s.setrole = to_regrole('ana_of_many')
+"""
+
+
+def test_a_grantee_keeps_rights_on_rows_made_anew_however_it_is_called(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection, closing(SqlReadModels(postgres_url)) as models:
+        for name in NAMES:
+            role = sql.Identifier(name)
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {0}; CREATE ROLE {0}").format(role))
+            connection.execute(sql.SQL("GRANT SELECT ON read_models.events TO {}").format(role))
+        load(logged(history(Random(1), events=9).facts), models, clock=lambda: START + 500_000_000)
+        for name in NAMES:
+            asked = "SELECT has_table_privilege(%s, 'read_models.events', 'SELECT')"
+            assert connection.execute(asked, [name]).fetchone() == (True,), name
+            connection.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(name)))

@@ -3,6 +3,7 @@
 import socket
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -12,6 +13,8 @@ from projections.adapters import dictionary
 from projections.adapters.read_model_engine import database_url
 from projections.adapters.read_model_versions import upgrade
 from projections.adapters.read_models import READ_MODELS
+from projections.adapters.sharing_tables import METADATA
+from projections.adapters.sql_sharing import SqlSharing
 from stack.processes import LOOPBACK
 from tests.consumers.commands import Commands
 from tests.databases import new_database, stored_rows
@@ -163,10 +166,34 @@ def test_a_server_that_is_away_is_named_without_its_password(commands: Commands)
 
 
 def test_every_table_and_column_says_what_it_means() -> None:
-    for table in READ_MODELS.tables.values():
+    for table in (*READ_MODELS.tables.values(), *METADATA.tables.values()):
         assert table.comment, table
         assert all(column.comment for column in table.columns), table
     assert dictionary.PAGE.read_text("utf-8") == dictionary.page()
+
+
+NOT_COMMENTED = """
+    SELECT n.nspname, c.relname, a.attname
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind IN ('r', 'v')
+      AND (coalesce(obj_description(c.oid, 'pg_class'), '') = '' OR coalesce(col_description(c.oid, a.attnum), '') = '')
+"""
+SEEN = """
+    SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('read_models', 'sharing')
+    UNION ALL SELECT schemaname, viewname FROM pg_views WHERE schemaname = 'analysis'
+"""
+
+
+def test_a_servers_own_tools_show_what_every_table_view_and_column_means(postgres_url: str) -> None:
+    with closing(SqlSharing(postgres_url)) as sharing:
+        sharing.prepare()
+    with psycopg.connect(postgres_url) as connection:
+        seen = {tuple(row) for row in connection.execute(SEEN)}
+        assert {("read_models", name) for name in READ_MODELS.tables} < seen
+        assert {("sharing", name) for name in ("pseudonyms", "masked_numbers")} < seen
+        assert {("analysis", name) for name in ("events", "current_preferences", "masked_numbers")} < seen
+        assert connection.execute(NOT_COMMENTED).fetchall() == []
 
 
 def test_the_database_has_the_tables_columns_and_comments_of_this_version(url: str) -> None:
