@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ledger.adapters.kafka_client import explained, library, producer, said_of
+from ledger.adapters.kafka_client import end, explained, library, producer, said_of
 from ledger.broker import Broker
 from schemas.distributed import Receipt, RejectedEntry
 
@@ -30,7 +30,7 @@ class _Out:
 
     def close(self) -> None:
         """Lets go of the broker; what was not acknowledged by now was not told."""
-        self._producer.close(timeout=1)
+        end(self._producer)
 
 
 class KafkaReceiptsOut(_Out):

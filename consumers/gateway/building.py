@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from consumers.gateway.loading import BUILT, LENGTH, UNREADABLE
-from consumers.gateway.reading import FAULTS, REFERENCE, held
+from consumers.gateway.ports import Place
+from consumers.gateway.reading import FAULTS, REFERENCE, held, must_fit
 from consumers.replica.base import Base, Said
 from consumers.replica.build import Builder
 from consumers.replica.load import add
@@ -20,7 +21,8 @@ from consumers.replica.merge import splice
 from consumers.replica.rows import SHAPE_BIT, Shapes
 from consumers.replica.table import Table
 from projections.fold import unpacked
-from schemas.topics import TABLE_OF
+from projections.statement import Fields
+from schemas.topics import TABLES
 
 SHARES: Final = 2
 """How many processes build at once: what limits them is the processor."""
@@ -57,28 +59,30 @@ def _records(whole: bytes) -> Iterator[tuple[bytes, bytes]]:
         at = at_end
 
 
-def subjects(files: Iterable[Path]) -> Iterator[tuple[str, list[bytes]]]:
-    """The parts of every subject, in order."""
+def subjects(files: Iterable[Path]) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """The parts of every subject, in order, each with its key."""
     for subject, found in groupby(parts(files), key=lambda part: part[0].partition("#")[0]):
-        by_number = sorted((int(key.partition("#")[2] or 0), value) for key, value in found)
-        yield subject, [value for _, value in by_number]
+        yield subject, sorted(found, key=lambda part: int(part[0].partition("#")[2] or 0))
 
 
 def fill(builder: Builder, files: Iterable[Path], report: Callable[[str, str], object]) -> None:
     """Writes every subject; of one that cannot be read a hold (`reading.py`), and `report` hears of it."""
-    for subject, values in subjects(files):
+    for subject, found in subjects(files):
         try:
-            states = [unpacked(value) for value in values]
-            kind = states[0]["kind"]
-            if kind not in TABLE_OF or any(state["subject"] != subject for state in states):
-                raise ValueError("its subject is not its key")
-            add(builder, subject, states)
+            add(builder, subject, [_state(key, value) for key, value in found])
         except FAULTS as error:
             report(subject, repr(error))
             if REFERENCE.fullmatch(subject):
                 # Which kind it is cannot be read either; a reference is one of either kind, never of both.
                 add(builder, subject, [held("number", subject, 0)])
                 add(builder, subject, [held("account", subject, 0)])
+
+
+def _state(key: str, tagged: bytes) -> Fields:
+    """A part of a state, as it was read from its table. Raises one of FAULTS."""
+    part = unpacked(tagged[1:])
+    must_fit(Place(TABLES[tagged[0]], 0), key, part)
+    return part
 
 
 def build(folder: Path, fingerprint: str, share: int) -> None:

@@ -108,9 +108,11 @@ class Follower:
         join = self._joins[place.partition]
         for record in records:
             key, value = record.key, record.value
-            if key and value and key[:1] != b"~":
+            if key and key[:1] != b"~":
                 join.passed(place.table)
-                spill.add(key, value)
+                spill.add(
+                    place.table, key, value or b""
+                )  # which cannot be read, and holds its subject as any such state
             else:
                 for _, said in self._said(place, [record]):
                     if isinstance(said, Watermark):

@@ -18,10 +18,13 @@ from typing import Final, Self
 
 from consumers.replica import Replica
 from ledger.errors import UnavailableError
+from schemas.topics import TABLES, Table
 
 HELD: Final = 32 << 20
 """Bytes of states that wait in memory to be written."""
 LENGTH: Final = 4
+TAGS: Final[dict[Table, bytes]] = {table: number.to_bytes(1) for number, table in enumerate(TABLES)}
+"""Before each value: which table it was read from."""
 BUILT, SAID, UNREADABLE = "_built", "_said", "_unreadable"
 
 
@@ -34,9 +37,9 @@ class Pieces:
         self._pieces: dict[bytes, list[bytes]] = {}
         self._held = 0
 
-    def add(self, key: bytes, value: bytes) -> None:
-        """A part, which takes the place of an earlier one of the same key."""
-        record = b"%b%b%b%b" % (len(key).to_bytes(1), len(value).to_bytes(LENGTH), key, value)
+    def add(self, table: Table, key: bytes, value: bytes) -> None:
+        """A part as it stands in a table, which takes the place of an earlier one of the same key."""
+        record = b"%b%b%b%b%b" % (len(key).to_bytes(1), (1 + len(value)).to_bytes(LENGTH), key, TAGS[table], value)
         try:
             self._pieces[key[:2]].append(record)
         except KeyError:

@@ -44,7 +44,7 @@ def read(place: Place, record: Record) -> Watermark | Fields | Unreadable | None
         return _watermark(place, key, record.value)
     try:
         part = unpacked(record.value or b"")
-        _must_fit(place, key, part)
+        must_fit(place, key, part)
     except FAULTS as error:
         return unreadable(place, key, f"it is no part of a state: {_first(error)}")
     return part
@@ -59,7 +59,8 @@ def _watermark(place: Place, key: str, value: bytes | None) -> Watermark | Unrea
         return Unreadable(key, f"it is no watermark: {_first(error)}", None)
 
 
-def _must_fit(place: Place, key: str, part: Fields) -> None:
+def must_fit(place: Place, key: str, part: Fields) -> None:
+    """Raises one of FAULTS for a part that does not belong where it stands, or of which nothing can be made."""
     subject, number = part["subject"], part["part"]
     if part_key(subject, number) != key:
         raise ValueError(f"its subject is {subject!r}")

@@ -48,6 +48,18 @@ def producer(broker: Broker, timeout: float = TIMEOUT, **options: object) -> Cli
     return _made(library().KafkaProducer, **broker.options(), **said | options)
 
 
+def end(made: Client, timeout: float = 1) -> None:
+    """Closes a producer within some seconds; what the broker has not acknowledged by then is given up. Raises nothing.
+
+    The library's own way waits for that first; where it waits in vain it raises, and leaves its thread running.
+    """
+    try:
+        made.close(timeout)
+    except library().errors.KafkaError:
+        made._sender.force_close()
+        made._closed = True
+
+
 def consumer(broker: Broker, **options: object) -> Client:
     """A consumer of no group: partitions are assigned and positions kept by whoever asks. Wrap it in `explained`."""
     said = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from ledger.adapters.kafka_client import Client, consumer, explained, library, missing, producer, said_of
+from ledger.adapters.kafka_client import Client, consumer, end, explained, library, missing, producer, said_of
 from ledger.broker import Broker
 from ledger.decisions import Stored, UnreadableDecisionError
 from schemas.distributed import LoggedDecision
@@ -120,7 +120,7 @@ class KafkaDecisions:
     def close(self) -> None:
         """See the port; what was not acknowledged by now is not in it."""
         if self._producer is not None:
-            self._producer.close(timeout=1)
+            end(self._producer)
         if self._consumer is not None:
             self._consumer.close(autocommit=False)
         self._producer = self._consumer = None

@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
-from ledger.adapters.kafka_client import TIMEOUT, Client, explained, library, missing, producer, said_of
+from ledger.adapters.kafka_client import TIMEOUT, Client, end, explained, library, missing, producer, said_of
 from ledger.adapters.kafka_entry import Headers
 from ledger.broker import Broker
 from ledger.errors import LedgerError, UnavailableError
@@ -109,5 +108,4 @@ class KafkaWriter:
         with self._lock:
             client, self._producer, self._closed = self._producer, None, True
         if client:
-            with suppress(library().errors.KafkaError):
-                client.close(self._timeout)
+            end(client, self._timeout)

@@ -1,5 +1,7 @@
 """The decision log on a real broker keeps to what every decision log promises."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +12,7 @@ from ledger.adapters.kafka_client import producer
 from ledger.adapters.kafka_decisions import KafkaDecisions
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
+from stack.kafka import Kafka
 from tests.contracts.decisions import DecisionsContract, decision, must_be_unreadable
 from tests.kafka.kafka_logs import Place, new_place
 
@@ -52,3 +55,24 @@ def test_a_broker_that_is_away_is_said_to_be(tmp_path: Path) -> None:
             decisions.send([decision()])
         with pytest.raises(UnavailableError, match="read decisions"):
             decisions.find(decision().decision_id)
+
+
+def test_a_broker_that_says_nothing_any_more_keeps_nobody_from_closing(tmp_path: Path) -> None:
+    """kafka-python waits for what was sent last; where that is in vain it raises, and its thread lives on."""
+    with Kafka(tmp_path / "kafka") as kafka:
+        place = new_place(kafka.address, tmp_path / "mirror")
+        decisions = KafkaDecisions(place.broker)
+        decisions.send([decision()])
+        made = decisions._producer
+        kafka.process.signal(signal.SIGSTOP)
+        later = threading.Timer(4, lambda: made.send(place.broker.topics.decisions, value=b"later"))
+        try:
+            later.start()
+            with pytest.raises(UnavailableError, match="log decisions"):
+                decisions.send([decision()])
+            decisions.close()
+            made._sender.join(20)
+            assert not made._sender.is_alive()
+        finally:
+            later.join()
+            kafka.process.signal(signal.SIGCONT)

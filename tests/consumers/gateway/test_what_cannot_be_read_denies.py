@@ -17,7 +17,7 @@ from projections.fold import unpacked
 from schemas.distributed import Watermark
 from schemas.events import OPERATOR_POLICY, OPERATOR_TRAFFIC
 from schemas.scope import Scope
-from schemas.topics import TABLES, Table, watermark_key
+from schemas.topics import TABLE_OF, TABLES, Table, watermark_key
 from tests.consumers.asking import NOW, NUMBER, OTHER, POLICY, REFERENCES, told
 
 BY_NUMBER, BY_ACCOUNT, REFERENCE = (Place(table, 0) for table in TABLES)
@@ -159,10 +159,10 @@ def test_a_copy_built_from_the_topics_holds_what_cannot_be_read_in_them(tmp_path
     with Spill(tmp_path) as spill:
         for table, key, value in states():
             if table != "reference":
-                spill.add(key.encode(), b"old")
-                spill.add(key.encode(), value)
-        spill.add(REF.encode(), b"\x00 \n")
-        spill.add(b"nonsense", b"?")
+                spill.add(table, key.encode(), b"old")
+                spill.add(table, key.encode(), value)
+        spill.add("by-number", REF.encode(), b"\x00 \n")
+        spill.add("by-number", b"nonsense", b"?")
         with spill.building(REFERENCES.fingerprint) as is_built:
             while not is_built():
                 pass
@@ -173,6 +173,22 @@ def test_a_copy_built_from_the_topics_holds_what_cannot_be_read_in_them(tmp_path
     assert not replica.contact(REFERENCES.digest("number", OTHER)).holds
     assert replica.account_payload(bytes.fromhex(account)) is not None
     assert POLICY.name
+
+
+def test_whatever_is_no_state_holds_its_subject_in_a_copy_built_from_the_topics_as_well(tmp_path: Path) -> None:
+    numbers = [f"+1416555{place:04d}" for place in range(len(NONES))]
+    refs = [REFERENCES.of("number", number) for number in numbers]
+    follower = Follower(Replica.of_parts([], {}, REFERENCES.fingerprint), 1, lambda *_: None)
+    with Spill(tmp_path) as spill:
+        for ref, value in zip(refs, NONES, strict=True):
+            own = value and value.replace(REF.encode(), ref.encode())
+            follower.pass_by([(BY_NUMBER, [Written(ref.encode(), own)])], spill)
+        with spill.building(REFERENCES.fingerprint) as is_built:
+            while not is_built():
+                pass
+        built = spill.built(REFERENCES.fingerprint)
+    held = [built.contact(bytes.fromhex(ref)).holds for ref in refs]
+    assert [value for value, holds in zip(NONES, held, strict=True) if not holds] == []
 
 
 def test_a_copy_built_in_shares_is_the_one_that_would_have_been_built_at_once(tmp_path: Path) -> None:
@@ -202,7 +218,8 @@ def test_a_copy_built_in_shares_is_the_one_that_would_have_been_built_at_once(tm
         rng.shuffle(stored)
         of_another_process = Pieces(spill.folder, ".other")
         for key, value in stored:
-            (spill if key[-1] < "8" else of_another_process).add(key.encode(), value)
+            table = TABLE_OF[unpacked(value)["kind"]]
+            (spill if key[-1] < "8" else of_another_process).add(table, key.encode(), value)
         of_another_process.write()
         with spill.building(REFERENCES.fingerprint) as is_built:
             while not is_built():
