@@ -11,7 +11,9 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from typing import IO, Generic, TypeVar, cast
 
 from ledger.errors import UnavailableError
@@ -69,6 +71,27 @@ def children(start: Start[Block, Made], processes: int, descriptors: Sequence[in
                 idle.append(child)
 
         yield Pool(work, processes)
+
+
+def with_channel(
+    main: Callable[[], None], descriptors: Sequence[int] = ()
+) -> tuple[Connection, "subprocess.Popen[bytes]"]:
+    """A process that runs a module's `main`, and our end of the channel whose other end is its argument.
+
+    It is in a session of its own: who is asked to end by a terminal decides itself when this one does. It inherits the
+    descriptors. Raises OSError.
+    """
+    ours, theirs = Pipe()
+    command = [sys.executable, "-c", f"from {main.__module__} import main; main()", str(theirs.fileno())]
+    try:
+        with closing(theirs):
+            return ours, subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno(), *descriptors], start_new_session=True,
+            )  # fmt: skip
+    except OSError:
+        ours.close()
+        raise
 
 
 @contextmanager

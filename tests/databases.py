@@ -66,6 +66,15 @@ def stoppable_server(folder: Path) -> Iterator[Stoppable]:
         server.cleanup()
 
 
+def empty(url: str) -> None:
+    """Forgets every row of the read models."""
+    engine = engine_of(url)
+    with engine.begin() as connection:
+        for table in READ_MODELS.tables.values():
+            connection.execute(sa.delete(table))
+    engine.dispose()
+
+
 def new_database(server: str, like: str = "template1") -> str:
     """The address of a new database on a server, a copy of another; by default it is empty."""
     name = f"prefledger_{next(_numbers)}"

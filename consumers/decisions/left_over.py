@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ledger.decisions import Stored, UnreadableDecisionError
+from ledger.durable import sync
 from ledger.stamp import new_id
 from schemas.distributed import LoggedDecision
 
@@ -24,7 +25,7 @@ def leave(beside: Path, decisions: Iterable[bytes]) -> Path:
             file.flush()
             os.fsync(file.fileno())
         writing.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError:
         writing.unlink(missing_ok=True)
         raise
@@ -45,12 +46,3 @@ def left(path: Path) -> list[LoggedDecision]:
         except UnreadableDecisionError:
             continue
     return found
-
-
-def _sync(folder: Path) -> None:
-    """Makes the names of its files durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,11 +1,9 @@
 """Keeps a copy current with what another process reads of the tables (`feeding.py`)."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from multiprocessing import Pipe
 from typing import Self
 
+from consumers.children import with_channel
 from consumers.gateway.feeding import Begin, Fed, main
 from consumers.gateway.following import Follower, Progress
 from consumers.gateway.ports import Feed, Place
@@ -22,13 +20,7 @@ class Feeder:
     """The other process. It is started at once, to be ready when the copy is; of one thread."""
 
     def __init__(self) -> None:
-        ours, theirs = Pipe()
-        self._channel = ours
-        command = [sys.executable, "-c", f"from {main.__module__} import main; main()", str(theirs.fileno())]
-        self._child = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
-        )
-        theirs.close()
+        self._channel, self._child = with_channel(main)
         self.pid = self._child.pid
 
     def begin(self, connect: Callable[[], Feed], follower: Follower, positions: Mapping[Place, int]) -> None:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, Protocol
 
 from consumers.gateway.joining import Join, Step
 from consumers.gateway.loading import Pieces
-from consumers.gateway.ports import Place, Record
+from consumers.gateway.ports import Feed, Place, Record
 from consumers.gateway.reading import FAULTS, Unreadable, held, read
 from consumers.replica.load import ASKED
 from projections import history
@@ -14,12 +14,21 @@ from schemas.distributed import Watermark
 from schemas.events import OPERATOR_GATEWAYS, OPERATOR_LEDGER
 from schemas.topics import Table
 
+POLL_S = 0.1
 CHUNK = 200
 """How many parts are taken at once, where the steps are that small: a decision waits for one of them at most."""
 READ_ON: Final[tuple[Table, Table]] = ("by-number", "by-account")
 """The reference table is read from its beginning, whatever a snapshot says."""
 Batches = Sequence[tuple[Place, Sequence[Record]]]
 Report = Callable[[Place, Record | None, Unreadable], None]
+
+
+def read_past(feed: Feed, ends: Mapping[Place, int], goes_on: Callable[[], bool]) -> Iterator[Batches]:
+    """What comes until all these ends are passed, or it is not to go on; what it gives is taken before it looks."""
+    open_ = dict(ends)
+    while open_ and goes_on():
+        yield feed.poll(POLL_S)
+        open_ = {place: end for place, end in open_.items() if feed.position(place) < end}
 
 
 class Reached(NamedTuple):

@@ -7,15 +7,14 @@ import math
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from consumers.children import with_channel
 from consumers.decisions.left_over import files
 from consumers.decisions.logged import packed
 from consumers.gate import Decision
@@ -105,7 +104,7 @@ class Journal:
     def _run(self) -> None:
         """One process, from its start to its end; it is started when there is something to log."""
         try:
-            channel, self._child = self._started()
+            channel, self._child = with_channel(main, [self._ring.descriptor])
         except OSError as error:
             self._report(f"the process that logs decisions cannot be started: {error}")
             self._stopping.wait(RETRY_S)
@@ -121,19 +120,6 @@ class Journal:
             self._child.wait()
         if not self._stopping.wait(RETRY_S):
             self._report("the process that logs decisions has ended; another one is started with the next decision")
-
-    def _started(self) -> tuple[Connection, "subprocess.Popen[bytes]"]:
-        ours, theirs = Pipe()
-        command = [sys.executable, "-c", f"from {main.__module__} import main; main()", str(theirs.fileno())]
-        try:
-            with closing(theirs):
-                return ours, subprocess.Popen(  # noqa: S603
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno(), self._ring.descriptor], start_new_session=True,
-                )  # fmt: skip
-        except OSError:
-            ours.close()
-            raise
 
     def _listen(self, channel: Connection) -> None:
         """Reports what the other process says until it has ended, or has had time enough to."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from consumers.gateway.fed import Fed, Feeder, Followed
-from consumers.gateway.following import Follower
+from consumers.gateway.following import POLL_S, Follower, read_past
 from consumers.gateway.loading import Spill
 from consumers.gateway.ports import Feed, Place, Ports, Record
 from consumers.gateway.reading import Unreadable
@@ -30,7 +30,6 @@ from ledger.errors import LedgerError, UnavailableError, WrongSecretError
 from schemas.events import OPERATOR_TRAFFIC
 from schemas.topics import partition_of
 
-POLL_S = 0.1
 RETRY_S = 0.5
 BEHIND_S = 300.0
 """A copy that was not current for so long may have missed what compaction took: it passes the ends again."""
@@ -235,11 +234,9 @@ class Keeper:
         self, feed: Feed, follower: Follower, ends: Mapping[Place, int],
         is_known: Callable[[], bool] = lambda: False, spill: Spill | None = None,
     ) -> None:  # fmt: skip
-        open_ = dict(ends)
-        while open_ and not self.stopping.is_set():
-            follower.pass_by(feed.poll(POLL_S), spill)
+        for batches in read_past(feed, ends, lambda: not self.stopping.is_set()):
+            follower.pass_by(batches, spill)
             self._tell_switch(follower, is_known)
-            open_ = {place: end for place, end in open_.items() if feed.position(place) < end}
 
     def _tell_switch(self, follower: Follower, is_known: Callable[[], bool]) -> None:
         self.owner.knows_the_switch(is_known() and not follower.blind)

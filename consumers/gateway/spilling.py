@@ -1,6 +1,6 @@
 """Half of a long reading of the tables, in a process of its own; the other half is read beside it (`keeping.py`).
 
-What limits the reading of millions of records is the client, which is Python: two of them read in half of the time.
+What limits the reading of millions of records is the client, which is Python, while another processor stands idle.
 """
 
 import os
@@ -13,14 +13,13 @@ from typing import Final, NamedTuple
 
 from consumers.children import children
 from consumers.gateway.feeding import Outgoing, Unread
-from consumers.gateway.following import Follower
+from consumers.gateway.following import Follower, read_past
 from consumers.gateway.joining import Join
 from consumers.gateway.loading import Pieces
 from consumers.gateway.ports import Feed, Place
 
 MANY: Final = 200_000
 """Records from which on it is worth a second process, which takes a second to start."""
-POLL_S: Final = 0.1
 THEIRS: Final = ".other"
 """What the names of its files end in: both halves have some of every beginning of keys."""
 
@@ -72,12 +71,12 @@ def _reader(connect: Callable[[], Feed]) -> Callable[[Half], Passed]:
 def spilled(connect: Callable[[], Feed], given: Half) -> Passed:
     """Reads the half, in whatever process it is called."""
     outgoing, pieces = Outgoing(), Pieces(given.folder, THEIRS)
-    follower, open_ = Follower(outgoing, given.partitions, outgoing.report), dict(given.ends)
+    follower = Follower(outgoing, given.partitions, outgoing.report)
     with closing(connect()) as feed:
         feed.follow(given.positions)
-        while open_ and given.reader in (os.getpid(), os.getppid()):  # nobody waits for it once its gateway is gone
-            follower.pass_by(feed.poll(POLL_S), pieces)
-            open_ = {place: end for place, end in open_.items() if feed.position(place) < end}
+        # Nobody waits for it any more once its gateway is gone.
+        for batches in read_past(feed, given.ends, lambda: given.reader in (os.getpid(), os.getppid())):
+            follower.pass_by(batches, pieces)
         pieces.write()
         positions = {place: feed.position(place) for place in given.ends}
     return Passed(

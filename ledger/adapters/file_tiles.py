@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledger.adapters.sqlite_file import sync
 from ledger.adapters.sqlite_speaking import speaking
 from ledger.adapters.turnstile import Turnstile
+from ledger.durable import sync
 
 PATIENCE = 60.0
 SYNCING = 16

@@ -15,6 +15,7 @@ from typing import Any
 
 from ledger.adapters.sqlite_speaking import speaking
 from ledger.adapters.turnstile import Turnstile
+from ledger.durable import sync
 from ledger.errors import NotALedgerError, UnavailableError
 from schemas.errors import InputError
 
@@ -260,12 +261,3 @@ def _remove(path: Path) -> None:
     for suffix in ("", *SIDE_FILES):
         with suppress(OSError):
             os.unlink(f"{path}{suffix}")
-
-
-def sync(path: Path) -> None:
-    """Makes a file durable, or in a folder the names of its files."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

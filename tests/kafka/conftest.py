@@ -12,6 +12,7 @@ from ledger.broker import Broker
 from schemas.topics import Topics
 from stack.kafka import Kafka, NoJavaError, given_address
 from stack.processes import free_port, listens, wait_until
+from tests.consumers.commands import Commands
 from tests.left_out import leave_out
 
 IMAGE = "apache/kafka:4.1.0"
@@ -64,3 +65,13 @@ def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
         leave_out(f"no broker: {error}; {HOW}")
     yield kafka
     kafka.stop()
+
+
+@pytest.fixture
+def typed(commands: Commands, broker: Broker) -> Commands:
+    """Commands of whoever looks after this broker's ledger."""
+    commands.home.mkdir()
+    (commands.home / "secret").write_text(bytes(range(32)).hex())
+    commands.environment.setenv("PREFLEDGER_LEDGER_URL", f"kafka://{broker.name}")
+    commands.environment.setenv("PREFLEDGER_TOPICS_PREFIX", broker.topics.prefix)
+    return commands

@@ -3,6 +3,7 @@
 import http.client
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +56,17 @@ def _all(broker: Broker, topic: str, read: Callable[[bytes], Any]) -> list[Any]:
     while reader.position(place) < end:
         found += [read(record.value) for record in reader.poll(200).get(place, ()) if record.key != CLOCK_KEY]
     reader.close()
+    return found
+
+
+def readers(pid: int, module: str = "gateway.feeding") -> list[int]:
+    """The processes that read the tables for a gateway in that process, each by what it runs."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            if parent == pid and module.encode() in stat.with_name("cmdline").read_bytes():
+                found.append(int(stat.parent.name))
     return found
 
 

@@ -84,19 +84,15 @@ class Past:
 
 
 @pytest.fixture
-def typed(commands: Commands, broker: Broker) -> Commands:
-    """Commands of whoever looks after this broker's ledger, whose topics are empty."""
-    commands.home.mkdir()
-    (commands.home / "secret").write_text(bytes(range(32)).hex())
-    commands.environment.setenv("PREFLEDGER_LEDGER_URL", f"kafka://{broker.name}")
-    commands.environment.setenv("PREFLEDGER_TOPICS_PREFIX", broker.topics.prefix)
-    made = commands("topics", "create", "--empty", "--partitions", str(PARTITIONS), "--replication-factor", "1")
+def opened(typed: Commands) -> Commands:
+    """The same, once the topics are made, and empty."""
+    made = typed("topics", "create", "--empty", "--partitions", str(PARTITIONS), "--replication-factor", "1")
     assert made.code == 0, made
-    return commands
+    return typed
 
 
 @pytest.fixture
-def said(typed: Commands, broker: Broker) -> tuple[Event, Event]:
+def said(opened: Commands, broker: Broker) -> tuple[Event, Event]:
     """An opt-out, and the stop switch a day later; what followed for three years."""
     past = Past(broker)
     opening = {"ledger_id": STAYS, "secret_fingerprint": REFERENCES.fingerprint, "partitions": PARTITIONS}

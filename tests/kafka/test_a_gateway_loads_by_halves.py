@@ -7,14 +7,13 @@ from random import Random
 
 import pytest
 
-from bench.processes import tree
 from consumers.gateway import spilling
 from consumers.replica import Replica
 from ledger.broker import Broker
 from schemas.topics import partition_of
 from stack.processes import wait_until
 from tests.consumers.asking import REFERENCES
-from tests.kafka.gateways import gateway
+from tests.kafka.gateways import gateway, readers
 from tests.kafka.table_writer import TableWriter
 
 pytestmark = pytest.mark.kafka
@@ -99,11 +98,4 @@ def test_the_other_reader_may_be_killed_and_ends_with_its_gateway(
 
 def others() -> list[int]:
     """The processes of ours that read half of the tables."""
-    found = []
-    for pid in tree(os.getpid()):
-        try:
-            if b"consumers.child" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
+    return readers(os.getpid(), "consumers.child")

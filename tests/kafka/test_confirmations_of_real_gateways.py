@@ -19,9 +19,8 @@ from schemas.encoding import decode
 from schemas.events import OPERATOR_TRAFFIC, Event
 from schemas.scope import Scope
 from stack.processes import wait_until
-from tests.kafka.gateways import NUMBER, gateway, offers, receipts
+from tests.kafka.gateways import NUMBER, Ran, gateway, offers, readers, reason, receipts
 from tests.kafka.table_writer import SHORT, TableWriter
-from tests.kafka.test_gateway_faults import Ran, readers, reason
 
 pytestmark = pytest.mark.kafka
 LONG = 60.0

@@ -5,7 +5,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -19,7 +18,7 @@ from schemas.topics import Topics, partition_of
 from stack.kafka import Kafka
 from stack.processes import LOOPBACK, Process, wait_until
 from tests.consumers.asking import REFERENCES
-from tests.kafka.gateways import NUMBER, Ran, codes, gateway, offers, reason
+from tests.kafka.gateways import NUMBER, Ran, codes, gateway, offers, readers, reason
 from tests.kafka.table_writer import SHORT, TableWriter
 
 pytestmark = pytest.mark.kafka
@@ -170,17 +169,6 @@ def test_one_that_was_retired_answers_no_more(broker: Broker, tmp_path: Path) ->
         wait_until(lambda: asked.running.failed is not None, LONG, "it has read that")
         assert (offers(asked), codes(asked)) == ("stale", "stale")
         wait_until(lambda: not gateways(settings).processes, LONG, "it is gone")
-
-
-def readers(pid: int) -> list[int]:
-    """The processes that read the tables for a gateway in that process."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"gateway.feeding" in stat.with_name("cmdline").read_bytes():
-                found.append(int(stat.parent.name))
-    return found
 
 
 def test_the_process_that_reads_may_be_killed_or_frozen(broker: Broker, tmp_path: Path) -> None:

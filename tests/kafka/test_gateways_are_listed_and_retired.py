@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-
 from consumers.gateway import Gateway
 from ledger.broker import Broker
 from stack.processes import wait_until
@@ -16,16 +14,6 @@ from tests.kafka.workers import LONG, MARKS
 
 pytestmark = MARKS
 COLUMNS = ["name", "process", "state", "lag", "lease_s", "told_at", "policy"]
-
-
-@pytest.fixture
-def typed(commands: Commands, broker: Broker) -> Commands:
-    """Commands of whoever looks after this broker's ledger."""
-    commands.home.mkdir()
-    (commands.home / "secret").write_text(bytes(range(32)).hex())
-    commands.environment.setenv("PREFLEDGER_LEDGER_URL", f"kafka://{broker.name}")
-    commands.environment.setenv("PREFLEDGER_TOPICS_PREFIX", broker.topics.prefix)
-    return commands
 
 
 @contextmanager

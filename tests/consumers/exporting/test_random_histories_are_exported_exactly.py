@@ -11,7 +11,6 @@ import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-import sqlalchemy as sa
 
 from consumers.bootstrap.extracts import open_table
 from consumers.cells import incoming
@@ -20,7 +19,6 @@ from consumers.projector.following import Projector
 from consumers.settings import Settings
 from ledger.adapters.memory_log import MemoryLog
 from projections.adapters.extract_columns import EXPORTED
-from projections.adapters.read_model_engine import engine_of
 from projections.adapters.read_models import READ_MODELS
 from projections.adapters.sql_read_models import SqlReadModels
 from projections.rebuilt import Rebuilt
@@ -28,7 +26,7 @@ from projections.rows.made import told
 from schemas.events import StatementCorrected
 from tests.consumers.exporting.conftest import fill
 from tests.consumers.projector.rows import expected
-from tests.databases import stored_rows
+from tests.databases import empty, stored_rows
 from tests.histories import START, History, history
 from tests.projections.logged import logged
 from tests.reference_model import Fact, distinct, occurred
@@ -134,12 +132,3 @@ def test_as_of_any_moment_there_is_what_a_fold_of_what_had_been_said_makes(url: 
         empty(url)
     assert all(seen[what] > 5 for what in ("StatementCorrected", "ContactUnlinked", "NumberReassigned")), seen
     assert seen["differs from now"] > 5
-
-
-def empty(url: str) -> None:
-    """Forgets every row."""
-    engine = engine_of(url)
-    with engine.begin() as connection:
-        for table in READ_MODELS.tables.values():
-            connection.execute(sa.delete(table))
-    engine.dispose()

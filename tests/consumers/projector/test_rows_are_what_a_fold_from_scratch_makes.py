@@ -4,20 +4,18 @@ from contextlib import suppress
 from random import Random
 
 import pytest
-import sqlalchemy as sa
 
 from consumers.projector.applying import apply, fold_in
 from consumers.projector.following import Projector, next_batch
 from ledger.log import Log
-from projections.adapters.read_model_engine import engine_of
 from projections.adapters.read_model_versions import upgrade
-from projections.adapters.read_models import READ_MODELS
 from projections.adapters.sql_read_models import SqlReadModels
 from projections.levels import own
 from projections.question import Coverage, Question
 from projections.rebuilt import Rebuilt
 from projections.view import Histories
 from tests.consumers.projector.rows import expected, stored
+from tests.databases import empty
 from tests.histories import START, history, make_event
 from tests.projections.folding import asked
 from tests.projections.logged import logged
@@ -34,15 +32,6 @@ def by_turns(log: Log, models: SqlReadModels, rng: Random, clock: list[int]) -> 
             return
         clock[0] = max([clock[0], *(place.recorded_at for place in reached.values())])
         assert apply(models, batch, seen, reached, clock[0])
-
-
-def empty(url: str) -> None:
-    """Forgets every row."""
-    engine = engine_of(url)
-    with engine.begin() as connection:
-        for table in READ_MODELS.tables.values():
-            connection.execute(sa.delete(table))
-    engine.dispose()
 
 
 @pytest.mark.parametrize("block", range(2))
