@@ -37,7 +37,7 @@ class Head(NamedTuple):
 
 def key_of(vkey: str) -> tuple[str, bytes]:
     """Name and Ed25519 public key of a verifier key `name+id+base64`."""
-    name, key_id, encoded = vkey.strip().split("+", 2)
+    name, key_id, encoded = (*vkey.strip().split("+", 2), "", "")[:3]
     typed = b64decode(encoded, validate=True)
     if len(typed) != 33 or typed[0] != 1 or hashlib.sha256(name.encode() + b"\n" + typed).hexdigest()[:8] != key_id:
         raise FalseError(f"{vkey!r} is no Ed25519 verifier key")

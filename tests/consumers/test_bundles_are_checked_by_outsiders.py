@@ -242,8 +242,9 @@ def test_whatever_is_changed_in_a_bundle_is_named(handed: Commands, forge: Calla
 def test_a_bundle_signed_by_somebody_else_is_false(handed: Commands) -> None:
     document = bundle_of(handed)
     name = document["key"].split("+")[0]
-    none = f"{name}+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
-    assert verdict(handed, None, "--key", none) == (1, [f"{none!r} is no Ed25519 verifier key"])
+    mistyped = f"{name}+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+    for none in (mistyped, "tlog/verifier-key", f"{name}+530d903a"):  # as somebody names the file that has it
+        assert verdict(handed, None, "--key", none) == (1, [f"{none!r} is no Ed25519 verifier key"])
     other = str(Signer("ledger.example/x", Ed25519PrivateKey.generate()).verifier)
     assert verdict(handed, None, "--key", other) == (1, [f"it is a checkpoint of {name!r}, not of 'ledger.example/x'"])
     foreign = str(Signer(name, Ed25519PrivateKey.generate()).verifier)
