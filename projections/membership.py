@@ -4,7 +4,7 @@ Links are facts, not counts: what was last said of a moment holds from it on; wh
 moment the link stays; an unlink of what was not linked is no leaving (`docs/decision-table.md`, rules 3 to 5).
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -47,8 +47,10 @@ class Spell(NamedTuple):
 Spells = tuple[Spell, ...]
 
 
-def spells(moves: Iterable[Move]) -> Spells:
+def spells(moves: Sequence[Move]) -> Spells:
     """The spells that the moves of one contact and one account make, oldest first."""
+    if len(moves) == 1:  # who joined once and stayed, as most do
+        return (Spell(moves[0].at.occurred, None),) if moves[0].joins else ()
     found: list[Spell] = []
     joined: int | None = None
     for occurred, group in groupby(sorted(moves, key=attrgetter("occurred")), key=attrgetter("occurred")):

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from consumers.gateway.loading import BUILT, LENGTH, UNREADABLE
+from consumers.gateway.loading import BUILT, HEAD, UNREADABLE
 from consumers.gateway.ports import Place
 from consumers.gateway.reading import FAULTS, REFERENCE, held, must_fit
 from consumers.replica.base import Base, Said
@@ -26,22 +26,10 @@ from schemas.topics import TABLES
 
 SHARES: Final = 2
 """How many processes build at once: what limits them is the processor."""
+PLACES: Final = [Place(table, 0) for table in TABLES]
 STAMPED: Final = ("alone", "linked", "wide")
 UPPER: Final = 16 + SHAPE_BIT // 8
 """Of the bytes of such a row the one in which the number of its shape begins."""
-
-
-def parts(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    """All parts in some files of a spill, which are in order, in the order of their keys, of each the last.
-
-    A key is in files of one process only, so the order of those of two processes does not matter.
-    """
-    for _, together in groupby(files, key=beginning):
-        latest: dict[bytes, bytes] = {}
-        for path in together:
-            latest.update(_records(path.read_bytes()))
-        for key in sorted(latest):
-            yield key.decode(), latest[key]
 
 
 def beginning(path: Path) -> str:
@@ -52,17 +40,33 @@ def beginning(path: Path) -> str:
 def _records(whole: bytes) -> Iterator[tuple[bytes, bytes]]:
     at, end = 0, len(whole)
     while at < end:
-        start = at + 1 + LENGTH
-        middle = start + whole[at]
-        at_end = middle + int.from_bytes(whole[at + 1 : start])
-        yield whole[start:middle], whole[middle:at_end]
-        at = at_end
+        of_key, of_value = HEAD.unpack_from(whole, at)
+        start = at + HEAD.size
+        middle = start + of_key
+        at = middle + of_value
+        yield whole[start:middle], whole[middle:at]
 
 
 def subjects(files: Iterable[Path]) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
-    """The parts of every subject, in order, each with its key."""
-    for subject, found in groupby(parts(files), key=lambda part: part[0].partition("#")[0]):
-        yield subject, sorted(found, key=lambda part: int(part[0].partition("#")[2] or 0))
+    """The parts of every subject in some files of a spill, which are in order; of each part its key and the last value.
+
+    A key is in files of one process only, so the order of those of two processes does not matter. Keys are what
+    somebody has written: any bytes.
+    """
+    for _, together in groupby(files, key=beginning):
+        latest: dict[bytes, bytes] = {}
+        for path in together:
+            latest.update(_records(path.read_bytes()))
+        keys: dict[bytes, list[bytes]] = {}
+        for key in latest:
+            keys.setdefault(key.partition(b"#")[0], []).append(key)
+        for subject in sorted(keys):
+            found = sorted(keys[subject], key=lambda key: (len(key), key))  # KEY, KEY#2, KEY#10
+            yield _text(subject), [(_text(key), latest[key]) for key in found]
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "replace")
 
 
 def fill(builder: Builder, files: Iterable[Path], report: Callable[[str, str], object]) -> None:
@@ -81,7 +85,7 @@ def fill(builder: Builder, files: Iterable[Path], report: Callable[[str, str], o
 def _state(key: str, tagged: bytes) -> Fields:
     """A part of a state, as it was read from its table. Raises one of FAULTS."""
     part = unpacked(tagged[1:])
-    must_fit(Place(TABLES[tagged[0]], 0), key, part)
+    must_fit(PLACES[tagged[0]], key, part)
     return part
 
 

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from struct import Struct
 from typing import Final, Self
 
 from consumers.replica import Replica
@@ -22,7 +23,8 @@ from schemas.topics import TABLES, Table
 
 HELD: Final = 32 << 20
 """Bytes of states that wait in memory to be written."""
-LENGTH: Final = 4
+HEAD: Final = Struct("<II")
+"""Before each record: how long its key is, and its value with the tag."""
 TAGS: Final[dict[Table, bytes]] = {table: number.to_bytes(1) for number, table in enumerate(TABLES)}
 """Before each value: which table it was read from."""
 BUILT, SAID, UNREADABLE = "_built", "_said", "_unreadable"
@@ -39,7 +41,7 @@ class Pieces:
 
     def add(self, table: Table, key: bytes, value: bytes) -> None:
         """A part as it stands in a table, which takes the place of an earlier one of the same key."""
-        record = b"%b%b%b%b%b" % (len(key).to_bytes(1), (1 + len(value)).to_bytes(LENGTH), key, TAGS[table], value)
+        record = b"%b%b%b%b" % (HEAD.pack(len(key), 1 + len(value)), key, TAGS[table], value)
         try:
             self._pieces[key[:2]].append(record)
         except KeyError:

@@ -191,6 +191,25 @@ def test_whatever_is_no_state_holds_its_subject_in_a_copy_built_from_the_topics_
     assert [value for value, holds in zip(NONES, held, strict=True) if not holds] == []
 
 
+def test_whatever_key_somebody_wrote_into_a_table_a_copy_is_built_from_the_topics(tmp_path: Path) -> None:
+    begun, missing = (REFERENCES.of("number", number) for number in (NUMBER, "+14165550177"))
+    nobodys = [b"\xff\xfe", b"", b"f" * 300, b"/", b"#", b"ab#\xff", b"a" * 70_000]
+    spoiled = [f"{begun}#zz".encode(), f"{missing}#1".encode()]
+    follower = Follower(Replica.of_parts([], {}, REFERENCES.fingerprint), 1, lambda *_: None)
+    with Spill(tmp_path) as spill:
+        every = [Written(key.encode(), value) for table, key, value in states() if table == "by-number"]
+        for record in every + [Written(key, b"?") for key in nobodys + spoiled]:
+            follower.pass_by([(BY_NUMBER, [record])], spill)
+        with spill.building(REFERENCES.fingerprint) as is_built:
+            while not is_built():
+                pass
+        built = spill.built(REFERENCES.fingerprint)
+        assert {subject for subject, _ in spill.unreadable()} >= {begun, missing, "/", "f" * 300, "a" * 70_000}
+    held = {key for key, contact in built.items() if contact.holds}
+    assert held == {begun, missing}
+    assert len(dict(built.items())) == len({record.key for record in every} | {missing.encode()})
+
+
 def test_a_copy_built_in_shares_is_the_one_that_would_have_been_built_at_once(tmp_path: Path) -> None:
     rng = Random(5)
     scopes = [
