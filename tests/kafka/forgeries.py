@@ -47,13 +47,15 @@ def poison_tables(scene: Scene, rng: Random) -> None:
     """
     broker, partitions = scene.stage.settings.broker(), scene.stage.partitions
     number = NOBODY.format(rng.randrange(10_000))
+    reference = _references(scene).of("number", number)
     states = {
-        "by-number": _references(scene).of("number", number), "by-account": rng.randbytes(16).hex(),
+        "by-number": rng.choice((reference, f"{reference}#zz")),
+        "by-account": rng.choice((rng.randbytes(16).hex(), "f" * 300)),
         "reference": f"operator:{rng.randbytes(4).hex()}",
     }  # fmt: skip
     for table, topic in broker.topics.tables.items():
         key, value = states[table], rng.choice([each for each in GARBAGE if each is not None])
-        put(broker, topic, (key.encode(), value), partition=partition_of(key, partitions))
+        put(broker, topic, (key.encode(), value), partition=partition_of(key.partition("#")[0], partitions))
         scene.story.poisoned[key] = value
     scene.story.held.add(number)
 
