@@ -126,7 +126,8 @@ class Decision:
         return self.verdict.evidence
 
     def as_json(self) -> dict[str, object]:
-        """The keys of `decide --json`, in their order. A copy that was never current has a staleness of null."""
+        """The keys of `decide --json`, in their order. A copy that was never current, or is put together again, has a
+        staleness of null."""
         return {
             "decision_id": self.decision_id,
             "subject": str(self.subject),

@@ -55,7 +55,7 @@ class Owner(Protocol):
         ...
 
     def parted(self) -> None:
-        """What the copy's watermark says is not true now."""
+        """The copy takes what comes as it comes: what its watermark says is not true, and nothing may be allowed."""
         ...
 
     def register(self, partitions: int) -> Mapping[int, int]:

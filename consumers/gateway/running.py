@@ -193,12 +193,13 @@ class Running:
         self.knows_switch = known and not self._stopping.is_set()
 
     def applied(self) -> None:
-        self._is_joined = True
+        self._is_joined, self.replica.in_pieces = True, False
         self._refresh()
         self._teller.changed()
 
     def parted(self) -> None:
-        self._is_joined = False
+        # A receipt goes on to say what it said: whoever waits for this gateway waits for its whole lease.
+        self._is_joined, self.replica.in_pieces = False, True
 
     def register(self, partitions: int) -> Mapping[int, int]:
         if not self._registered.is_set():

@@ -49,6 +49,8 @@ class Replica:
         self._contacts: dict[bytes, Contact] = {}
         self.accounts = AccountsOf(self)
         self._current_as_of: float | None = None
+        self.in_pieces = False
+        """Parts are taken as they come: the copy was never as it is at the watermark that it names."""
         self.clock: Callable[[], float] = time.monotonic
         self.lease_until = float("inf")
         """On that clock: past it the copy is as good as one that never was current."""
@@ -153,9 +155,11 @@ class Replica:
         self._current_as_of = self.clock() if as_of is None else as_of
 
     def staleness_s(self) -> float:
-        """Seconds since the copy was last known to be current; infinite before it ever was, and past its lease."""
+        """Seconds since the copy was last known to be current; infinite before it ever was, past its lease, and while
+        it is in pieces.
+        """
         as_of, now = self._current_as_of, self.clock()
-        return INFINITE if as_of is None or now > self.lease_until else now - as_of
+        return INFINITE if as_of is None or self.in_pieces or now > self.lease_until else now - as_of
 
     @property
     def current_as_of(self) -> float | None:

@@ -2,16 +2,18 @@
 
 import http.client
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
+from consumers.adapters.kafka_feed import KafkaFeed
 from consumers.adapters.kafka_receipts import CLOCK_KEY
 from consumers.bootstrap.gateway import ports
 from consumers.gateway import Gateway
+from consumers.gateway.ports import Place
 from ledger.adapters.kafka_client import consumer, library
 from ledger.broker import Broker
 from schemas.distributed import LoggedDecision, Receipt
@@ -25,6 +27,24 @@ LONG = 60.0
 def gateway(broker: Broker, folder: Path, name: str = "sms-1", log_decisions: bool = False, **said: Any) -> Gateway:  # noqa: ANN401
     """Not started yet."""
     return Gateway(name, ports(broker, log_decisions), REFERENCES, folder / f"{name}.snapshot", **said)
+
+
+class NumbersLast(KafkaFeed):
+    """The tables, but by-number is not read as long as a file is there."""
+
+    def __init__(self, broker: Broker, file: Path) -> None:
+        super().__init__(broker)
+        self._file, self._held = file, list[tuple[Place, Sequence[Any]]]()
+
+    def poll(self, seconds: float) -> Sequence[tuple[Place, Sequence[Any]]]:
+        """What has come, and what was held back once the file is gone."""
+        found, waits = [*self._held, *super().poll(seconds)], self._file.exists()
+        self._held = [each for each in found if waits and each[0].table == "by-number"]
+        return [each for each in found if each not in self._held]
+
+    def position(self, place: Place) -> int:
+        """Before what is held back."""
+        return next((records[0].offset for held, records in self._held if held == place), super().position(place))
 
 
 def offers(gateway: Gateway, contact: str = NUMBER, **said: Any) -> str:  # noqa: ANN401

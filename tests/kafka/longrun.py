@@ -29,9 +29,9 @@ from tests.kafka.stage import Part, Stage
 from tests.kafka.story import BRAND, CHANNEL, NUMBERS, PURPOSES, WRITERS, Asked, Enforced, Scene, Story
 
 NUMBERS_AT_A_TIME, ACCOUNTS = 40, 6
-"""At a time: every five minutes there are others. The reference model looks at the events of a contact in pairs, so
+"""At a time, of ERA_S seconds: then there are others. The reference model looks at the events of a contact in pairs, so
 what it takes to judge an answer grows with the square of how long its contact has been spoken of."""
-ERA_S = 300
+ERA_S = 150
 READY_S = 180.0
 AWAY = 3
 """The exit code of a worker that did not find the broker for half a minute."""

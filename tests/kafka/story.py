@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ledger.record import Receipt
 from tests.kafka.stage import Stage
 
-NUMBERS = [f"+1416555{number:04d}" for number in range(100, 340)]
+NUMBERS = [f"+1416555{number:04d}" for number in range(100, 580)]
 BRAND, CHANNEL = "acme", "sms"
 PURPOSES = ("marketing.offers", "marketing.surveys", "service.notices", "service.codes")
 NEVER_NEEDS = "service.codes"

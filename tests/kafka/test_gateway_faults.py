@@ -5,11 +5,15 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import orjson
 import pytest
 
+from consumers.bootstrap.gateway import ports
+from consumers.gateway import Gateway
 from consumers.replica import Replica
 from ledger.broker import Broker
 from ledger.errors import WrongSecretError
@@ -18,7 +22,7 @@ from schemas.topics import Topics, partition_of
 from stack.kafka import Kafka
 from stack.processes import LOOPBACK, Process, wait_until
 from tests.consumers.asking import REFERENCES
-from tests.kafka.gateways import NUMBER, Ran, codes, gateway, offers, readers, reason
+from tests.kafka.gateways import NUMBER, NumbersLast, Ran, codes, gateway, offers, readers, reason
 from tests.kafka.table_writer import SHORT, TableWriter
 
 pytestmark = pytest.mark.kafka
@@ -189,6 +193,36 @@ def test_the_process_that_reads_may_be_killed_or_frozen(broker: Broker, tmp_path
         wait_until(lambda: offers(asked) == "granted", LONG, "it is told again")
         assert asked.running.failed is None
     assert not readers(os.getpid())
+
+
+def test_while_the_tables_are_read_one_before_the_other_nothing_is_answered_from_them(
+    broker: Broker, tmp_path: Path
+) -> None:
+    numbers_wait = tmp_path / "numbers-wait"
+    feed = partial(NumbersLast, broker, numbers_wait)
+    with (
+        TableWriter(broker) as ledger, ledger.working(),
+        Gateway("sms-1", replace(ports(broker), feed=feed), REFERENCES, tmp_path / "sms-1.snapshot") as asked,
+    ):  # fmt: skip
+        ledger.says("PreferenceGranted", "number", NUMBER)
+        ledger.says("ContactLinked", "number", NUMBER, account="A", reason="added")
+        wait_until(lambda: offers(asked) == "granted", LONG, "the grant counts")
+        [reader] = readers(os.getpid())
+        os.kill(reader, signal.SIGSTOP)
+        ledger.says("ContactUnlinked", "number", NUMBER, account="A")
+        ledger.says("PreferenceRevoked", "account", "A")  # whom the number has left before
+        numbers_wait.touch()
+        time.sleep(1)  # the tables have both
+        os.kill(reader, signal.SIGKILL)
+        reasons: list[str] = []
+        wait_until(lambda: reasons.append(offers(asked)) or reasons[-1] == "stale", LONG, "it says nothing")  # type: ignore[func-returns-value]
+        for _ in range(20):
+            time.sleep(0.05)
+            reasons.append(offers(asked))
+        assert codes(asked) == "never_needs_consent"
+        numbers_wait.unlink()
+        wait_until(lambda: reasons.append(offers(asked)) or reasons[-1] == "granted", LONG, "it is whole again")  # type: ignore[func-returns-value]
+    assert set(reasons) == {"granted", "stale"}
 
 
 def test_the_process_that_reads_ends_with_its_gateway_however_that_ends(broker: Broker, tmp_path: Path) -> None:
