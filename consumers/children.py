@@ -31,9 +31,11 @@ AHEAD = 2
 class Pool(Generic[Block, Made]):
     """Where blocks are worked at."""
 
-    def __init__(self, work: Work[Block, Made], threads: int) -> None:
+    def __init__(self, work: Work[Block, Made], threads: int, give_up: Callable[[], None] = lambda: None) -> None:
+        """`give_up` ends what is being worked at."""
         self._work = work
         self._threads = threads
+        self._give_up = give_up
 
     def map(self, blocks: Iterable[Block]) -> Generator[Made, None, None]:
         """What becomes of each block, in order; reads ahead by a few blocks only."""
@@ -49,6 +51,9 @@ class Pool(Generic[Block, Made]):
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
+            except KeyboardInterrupt:
+                self._give_up()  # nobody waits for the blocks that are being worked at
+                raise
             finally:
                 for future in waiting:
                     future.cancel()
@@ -61,7 +66,8 @@ def children(start: Start[Block, Made], processes: int, descriptors: Sequence[in
     Raises UnavailableError where one of them is killed.
     """
     with ExitStack() as stack:
-        idle = deque(stack.enter_context(_child(start, descriptors)) for _ in range(processes))
+        started = [stack.enter_context(_child(start, descriptors)) for _ in range(processes)]
+        idle = deque(child for child, _ in started)
 
         def work(block: Block) -> Made:
             child = idle.popleft()  # as many threads as children: one is always idle
@@ -70,7 +76,11 @@ def children(start: Start[Block, Made], processes: int, descriptors: Sequence[in
             finally:
                 idle.append(child)
 
-        yield Pool(work, processes)
+        def give_up() -> None:
+            for _, kill in started:
+                kill()
+
+        yield Pool(work, processes, give_up)
 
 
 def with_channel(
@@ -95,7 +105,10 @@ def with_channel(
 
 
 @contextmanager
-def _child(start: Start[Block, Made], descriptors: Sequence[int]) -> Iterator[Work[Block, Made]]:
+def _child(
+    start: Start[Block, Made], descriptors: Sequence[int]
+) -> Iterator[tuple[Work[Block, Made], Callable[[], None]]]:
+    """Has a block worked at; and the end of it."""
     command = [sys.executable, "-m", "consumers.child"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     child = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
@@ -107,7 +120,7 @@ def _child(start: Start[Block, Made], descriptors: Sequence[int]) -> Iterator[Wo
     try:
         with _alive():
             _send(to, start)
-        yield lambda block: cast(Made, _asked(to, back, block))
+        yield lambda block: cast(Made, _asked(to, back, block)), child.kill
     finally:
         child.kill()
         for pipe in (to, back):

@@ -137,7 +137,7 @@ class Waiting(Noes):
         self.places = {}
 
     def place(self, _subject: bytes) -> int:
-        time.sleep(0.001)
+        time.sleep(0.02)
         return -1
 
 
