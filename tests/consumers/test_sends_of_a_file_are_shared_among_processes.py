@@ -121,8 +121,9 @@ def test_a_process_that_is_killed_ends_the_search_and_leaves_nothing(tmp_path: P
 
 
 SEARCH = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 from consumers.violations.send_files import take_file
 from tests.consumers.test_sends_of_a_file_are_shared_among_processes import OPTIONS, REFERENCES, Waiting
 from consumers.violations.sends import Sends
