@@ -56,9 +56,6 @@ class Contact(NamedTuple):
 NO_CONTACT = Contact()
 NO_ACCOUNT = Account()
 STATEMENTS = {"PreferenceRevoked", "PreferenceGranted"}
-REASSIGNED = "NumberReassigned"
-MOVES = {"ContactLinked", "ContactUnlinked", REASSIGNED}
-HELD = "FollowUpOpened"
 
 
 def entries(parts: Iterable[Fields]) -> list[Fields]:
@@ -71,13 +68,11 @@ def contact(parts: Sequence[Fields]) -> Contact:
     if not parts:
         return NO_CONTACT
     partition, stands = parts[0]["partition"], standing(entries(parts))
-    types = {entry["type"] for entry in stands}
-    # A copy of millions is made of these, and most of them only ever said something.
     return Contact(
         _said(stands, partition),
-        _holds(stands) if HELD in types else (),
-        () if types.isdisjoint(MOVES) else tuple(_accounts(stands, partition)),
-        tuple(entry["occurred_at"] for entry in stands if entry["type"] == REASSIGNED) if REASSIGNED in types else (),
+        _holds(stands),
+        tuple(_accounts(stands, partition)),
+        tuple(entry["occurred_at"] for entry in stands if entry["type"] == "NumberReassigned"),
     )
 
 
@@ -124,7 +119,7 @@ def _holds(stands: Sequence[Fields]) -> tuple[Hold, ...]:
     return tuple(
         Hold(entry["occurred_at"], resolved.get(entry["event_id"]), entry["event_id"])
         for entry in stands
-        if entry["type"] == HELD and entry["holds"]
+        if entry["type"] == "FollowUpOpened" and entry["holds"]
     )
 
 
@@ -136,7 +131,7 @@ def _accounts(stands: Sequence[Fields], partition: int) -> Iterable[tuple[str, S
         if entry["type"] in ("ContactLinked", "ContactUnlinked"):
             move = Move(entry["type"] == "ContactLinked", moment(entry, partition))
             moves.setdefault(entry["account"], []).append(move)
-        elif entry["type"] == REASSIGNED:
+        elif entry["type"] == "NumberReassigned":
             leavings.append(Move(False, moment(entry, partition)))
     for name in sorted(moves):
         found = spells(moves[name] + leavings)

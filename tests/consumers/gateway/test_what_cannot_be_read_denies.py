@@ -154,6 +154,14 @@ def test_other_things_of_the_operators_may_be_unreadable() -> None:
     assert following.reason(NUMBER) == "granted"
 
 
+def copy_of(spill: Spill) -> Replica:
+    """The copy that is made of what was spilled."""
+    with spill.building(REFERENCES.fingerprint) as is_built:
+        while not is_built():
+            pass
+    return spill.built(REFERENCES.fingerprint)
+
+
 def test_a_copy_built_from_the_topics_holds_what_cannot_be_read_in_them(tmp_path: Path) -> None:
     account = REFERENCES.of("account", "A")
     with Spill(tmp_path) as spill:
@@ -163,10 +171,7 @@ def test_a_copy_built_from_the_topics_holds_what_cannot_be_read_in_them(tmp_path
                 spill.add(table, key.encode(), value)
         spill.add("by-number", REF.encode(), b"\x00 \n")
         spill.add("by-number", b"nonsense", b"?")
-        with spill.building(REFERENCES.fingerprint) as is_built:
-            while not is_built():
-                pass
-        replica = spill.built(REFERENCES.fingerprint)
+        replica = copy_of(spill)
         assert sorted(subject for subject, _ in spill.unreadable()) == sorted([REF, "nonsense"])
     assert not list(tmp_path.iterdir())
     assert replica.contact(bytes.fromhex(REF)).holds
@@ -183,10 +188,7 @@ def test_whatever_is_no_state_holds_its_subject_in_a_copy_built_from_the_topics_
         for ref, value in zip(refs, NONES, strict=True):
             own = value and value.replace(REF.encode(), ref.encode())
             follower.pass_by([(BY_NUMBER, [Written(ref.encode(), own)])], spill)
-        with spill.building(REFERENCES.fingerprint) as is_built:
-            while not is_built():
-                pass
-        built = spill.built(REFERENCES.fingerprint)
+        built = copy_of(spill)
     held = [built.contact(bytes.fromhex(ref)).holds for ref in refs]
     assert [value for value, holds in zip(NONES, held, strict=True) if not holds] == []
 
@@ -200,10 +202,7 @@ def test_whatever_key_somebody_wrote_into_a_table_a_copy_is_built_from_the_topic
         every = [Written(key.encode(), value) for table, key, value in states() if table == "by-number"]
         for record in every + [Written(key, b"?") for key in nobodys + spoiled]:
             follower.pass_by([(BY_NUMBER, [record])], spill)
-        with spill.building(REFERENCES.fingerprint) as is_built:
-            while not is_built():
-                pass
-        built = spill.built(REFERENCES.fingerprint)
+        built = copy_of(spill)
         assert {subject for subject, _ in spill.unreadable()} >= {begun, missing, "/", "f" * 300, "a" * 70_000}
     held = {key for key, contact in built.items() if contact.holds}
     assert held == {begun, missing}
@@ -240,10 +239,7 @@ def test_a_copy_built_in_shares_is_the_one_that_would_have_been_built_at_once(tm
             table = TABLE_OF[unpacked(value)["kind"]]
             (spill if key[-1] < "8" else of_another_process).add(table, key.encode(), value)
         of_another_process.write()
-        with spill.building(REFERENCES.fingerprint) as is_built:
-            while not is_built():
-                pass
-        built = spill.built(REFERENCES.fingerprint)
+        built = copy_of(spill)
         assert spill.unreadable() == []
     assert len(expected.base.shapes) > 6
     assert sorted(built.items()) == sorted(expected.items())
