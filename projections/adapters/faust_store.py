@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+import faust
 from faust.stores import STORES
 from faust.stores.memory import Store
 from faust.types import TP, EventT
@@ -17,6 +18,14 @@ from projections.adapters.faust_batch import Batch, Foreign
 SCHEME = "partitioned"
 NOTHING = -1
 log = logging.getLogger("prefledger.worker")
+
+
+class App(faust.App):
+    """A Faust application whose tables are in memory only."""
+
+    def _create_directories(self) -> None:
+        """Makes none: Faust would have folders for tables on disk where the worker was started, which may be a place
+        that it must not write to."""
 
 
 class PartitionedStore(Store[bytes, bytes]):

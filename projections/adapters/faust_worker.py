@@ -68,8 +68,6 @@ def build(broker: Broker, partitions: int, options: Options | None = None, folde
     """The worker of a ledger of so many partitions; `folder` is what it folds with, by default the product's own."""
     options = options or Options()
     with _without_arguments():
-        import faust
-
         from projections.adapters import (
             faust_connection,
             faust_ownership,
@@ -83,7 +81,7 @@ def build(broker: Broker, partitions: int, options: Options | None = None, folde
     faust_transport.register()
     faust_store.register()
     name = options.name or named(broker.topics)
-    app: Foreign = faust.App(name, **_settings(broker, options), **faust_security.credentials(broker))
+    app: Foreign = faust_store.App(name, **_settings(broker, options), **faust_security.credentials(broker))
     schema = faust_transport.BatchSchema(key_type=bytes, value_type=bytes)
     tables = {
         table: app.Table(

@@ -44,6 +44,7 @@ HOOKS = [
     (driver.AIOKafkaConsumerThread, "_commit", ["self", "offsets"]),
     (Schema, "loads_key", ["self", "app", "message", "loads", "serializer"]),
     (Schema, "loads_value", ["self", "app", "message", "loads", "serializer"]),
+    (faust.App, "_create_directories", ["self"]),
     (Store, "apply_changelog_batch", ["self", "batch", "to_key", "to_value"]),
     (Store, "persisted_offset", ["self", "tp"]),
     (Store, "on_recovery_completed", ["self", "active_tps", "standby_tps"]),

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from ledger.broker import Broker
 from schemas.encoding import encode
 from tests.controls import BARE, EVENTS
@@ -38,3 +40,16 @@ def test_long_states_go_on_in_parts(broker: Broker, tmp_path: Path) -> None:
         wait_for_all(broker)
     must_be_exact(broker)
     assert f"{event.subject}#4" in tables(broker).parts
+
+
+def test_it_leaves_nothing_where_it_was_started(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That may be a place that it must not write to; its states are in memory and in the topics."""
+    make_topics(broker)
+    monkeypatch.chdir(tmp_path)
+    append(broker, entries(1))
+    with Worker(broker, tmp_path) as worker:
+        wait_for_all(broker)
+    must_be_exact(broker)
+    assert list(tmp_path.iterdir()) == [worker.process.log]
