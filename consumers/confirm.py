@@ -1,7 +1,8 @@
 """`confirm`: whether what was asked for is in force everywhere, and where it is not yet."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from consumers.confirmation import MARGIN, Enforcement, Tally, Target, Told
@@ -11,7 +12,6 @@ from ledger.log import Log, Recorded
 from projections import history
 from projections.history import entries
 from projections.log_view import LogView
-from projections.reference_data import Reference
 from projections.statement import Fields
 from schemas.encoding import decode
 from schemas.errors import shown
@@ -19,6 +19,8 @@ from schemas.events import OPERATOR_GATEWAYS, OPERATOR_POLICY, Event, Preference
 from schemas.policy import Policy
 from schemas.times import rfc3339
 
+UNPUBLISHED_MS = 30_000
+"""A lease where no policy was published yet."""
 LOOK_EVERY_S = 0.02
 ASK_TIME_EVERY_S = 1.0
 
@@ -46,6 +48,12 @@ class Confirmation(NamedTuple):
     requested_at: int
     recorded_at: int
     enforcement: Enforcement
+
+    @staticmethod
+    def of(recorded: Recorded, event: Event, enforcement: Enforcement) -> "Confirmation":
+        """An event was asked for when it occurred; a clock that is ahead of the ledger's does not make that later."""
+        requested_at = min(event.occurred_at, recorded.recorded_at)
+        return Confirmation(event.event_id, requested_at, recorded.recorded_at, enforcement)
 
     def as_json(self) -> dict[str, Any]:
         """As `confirm --json` prints it."""
@@ -92,9 +100,9 @@ class Confirming:
         self._event = decode(recorded.value)
         self._asked = recorded
         reference = LogView(log)
-        lease_ms = longest_lease(Reference({OPERATOR_POLICY: reference.parts(OPERATOR_POLICY)}).policies)
         self._receipts = receipts
-        self._target = _target(_of_one_request(log, recorded, self._event), self._event)
+        self._target = _target(log, _of_one_request(log, recorded, self._event), self._event)
+        lease_ms = Leases(entries(reference.parts(OPERATOR_POLICY))).longest_by(self._target.recorded_at)
         self._tally = Tally(self._target)
         take_register(self._tally, entries(reference.parts(OPERATOR_GATEWAYS)), lease_ms)
         receipts.since(self._target.recorded_at - lease_ms - 2 * MARGIN)
@@ -106,7 +114,7 @@ class Confirming:
         if not found.enforced and time.monotonic() >= self._asks_time_at:
             self._asks_time_at = time.monotonic() + ASK_TIME_EVERY_S
             found = self._tally.settled(self._receipts.now())
-        return Confirmation(self._event.event_id, self._event.occurred_at, self._asked.recorded_at, found)
+        return Confirmation.of(self._asked, self._event, found)
 
     def _take(self) -> Enforcement:
         """Takes in what was told, up to the moment from which it is enforced: that may be years ago."""
@@ -135,11 +143,12 @@ class Confirming:
             time.sleep(LOOK_EVERY_S)
 
 
-def _target(of_request: list[Recorded], event: Event) -> Target:
-    past: dict[int, int] = {}
-    for recorded in of_request:
-        partition, offset = recorded.position
-        past[partition] = max(past.get(partition, 0), offset + 1)
+def _target(log: Log, of_request: list[Recorded], event: Event) -> Target:
+    places = [log.places(recorded.position) for recorded in of_request]
+    past: dict[int, dict[int, int]] = {version: {} for version in set.intersection(*map(set, places))}
+    for version, ends in past.items():
+        for partition, offset in (of_one[version] for of_one in places):
+            ends[partition] = max(ends.get(partition, 0), offset + 1)
     return Target(past, max(recorded.recorded_at for recorded in of_request), not isinstance(event, TrafficHalted))
 
 
@@ -158,9 +167,27 @@ def _is_caused_by(recorded: Recorded, event: Event) -> bool:
     return event.event_id.encode() in recorded.value and decode(recorded.value).causation_id == event.event_id
 
 
-def longest_lease(policies: list[Policy]) -> int:
-    """How long, in milliseconds, a gateway may go on with what needs consent, under any policy there ever was."""
-    return max((int(policy.lease_s * 1000) for policy in policies), default=30_000)
+class Leases:
+    """How long a gateway could go on with what needs consent. What is published later changes nothing of before."""
+
+    def __init__(self, published: Iterable[Fields]) -> None:
+        """`published`: the entries of policies, in the order of the log."""
+        self._times: list[int] = []
+        self._longest: list[int] = []
+        for entry in published:
+            lease_ms = int(Policy.model_validate(entry["policy"]).lease_s * 1000)
+            self._times.append(entry["recorded_at"])
+            self._longest.append(max([lease_ms, *self._longest[-1:]]))
+
+    def longest_by(self, at: int) -> int:
+        """In milliseconds, under any policy that was recorded by then."""
+        known = bisect_right(self._times, at)
+        return self._longest[known - 1] if known else UNPUBLISHED_MS
+
+    @property
+    def longest(self) -> int:
+        """In milliseconds, under any policy there ever was."""
+        return self._longest[-1] if self._longest else UNPUBLISHED_MS
 
 
 def take_register(tally: Tally, register: Sequence[Fields], lease_ms: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from ledger.log import Position
 from schemas.distributed import Receipt
 
 MARGIN: int = 5_000
@@ -28,18 +29,26 @@ class Told(NamedTuple):
 class Target(NamedTuple):
     """What has to be in force: events as the offset past them in each partition, and when the last was recorded.
 
+    A ledger that was moved has its events at other positions than before, and old receipts speak of those: so `past`
+    is by the version of the ledger's topic, of all in which every one of the events was.
     `may_expire`: a gateway whose lease has run out allows nothing that needs consent; so it counts as in force, but not
     for the stop switch, which stops what never needs consent as well.
     """
 
-    past: Mapping[int, int]
+    past: Mapping[int, Mapping[int, int]]
     recorded_at: int
     may_expire: bool
 
     @staticmethod
-    def of_event(partition: int, offset: int, recorded_at: int) -> "Target":
-        """Of one event that is not the stop switch, by where it stands and when it was recorded."""
-        return Target({partition: offset + 1}, recorded_at, may_expire=True)
+    def of_event(places: Mapping[int, Position], recorded_at: int) -> "Target":
+        """Of one event that is not the stop switch, by where it stands (`Log.places`) and when it was recorded."""
+        past = {version: {partition: offset + 1} for version, (partition, offset) in places.items()}
+        return Target(past, recorded_at, may_expire=True)
+
+    def is_passed_by(self, receipt: Receipt) -> bool:
+        """Whether who told this has all of it."""
+        past = self.past.get(receipt.ledger_version)
+        return past is not None and all(receipt.watermark.get(where, 0) >= end for where, end in past.items())
 
 
 class AtGateway(NamedTuple):
@@ -102,7 +111,7 @@ class Tally:
             known.done = ("expired", over)  # it is current again only with the event
         if known.done is not None:
             return
-        if all(receipt.watermark.get(partition, 0) >= past for partition, past in self.target.past.items()):
+        if self.target.is_passed_by(receipt):
             known.done = ("enforced", max(at, self.target.recorded_at))
         elif receipt.state == "ended":
             known.done = ("expired", at)

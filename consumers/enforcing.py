@@ -10,13 +10,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from consumers.confirm import Receipts, longest_lease, take_register
+from consumers.confirm import Leases, Receipts, take_register
 from consumers.confirmation import MARGIN, Enforcement, Tally, Target, Told
 from consumers.recent_receipts import RecentReceipts, told_at
-from ledger.log import Log
+from ledger.log import Log, Position
 from projections.history import entries
 from projections.log_view import LogView
-from projections.reference_data import Reference
 from schemas.events import OPERATOR_GATEWAYS, OPERATOR_POLICY
 
 HORIZON: Final = 2 * MARGIN
@@ -38,6 +37,11 @@ class Watched(NamedTuple, Generic[What]):
     until: int
 
 
+def target_of(log: Log, position: Position, recorded_at: int) -> Target:
+    """An event that is not the stop switch, at any gateway that ever was."""
+    return Target.of_event(log.places(position), recorded_at)
+
+
 class Found(NamedTuple, Generic[What]):
     """How far an event is; `enforcement.at` is None where it is not in force everywhere yet."""
 
@@ -51,8 +55,8 @@ class Register:
     def __init__(self, log: Log) -> None:
         """Raises UnavailableError."""
         view = LogView(log)
-        self.lease_ms = longest_lease(Reference({OPERATOR_POLICY: view.parts(OPERATOR_POLICY)}).policies)
-        self.window = self.lease_ms + 2 * MARGIN
+        self.leases = Leases(entries(view.parts(OPERATOR_POLICY)))
+        self.window = self.leases.longest + 2 * MARGIN
         """How long before an event receipts matter to it."""
         self._entries = entries(view.parts(OPERATOR_GATEWAYS))
         self.retired: dict[str, int] = {}
@@ -76,7 +80,7 @@ class Register:
             for entry in self._entries
             if (process := entry.get("process", "")) in heard or self.retired.get(process, start) >= start
         ]
-        take_register(tally, known, self.lease_ms)
+        take_register(tally, known, self.leases.longest_by(target.recorded_at))
         return tally
 
 
@@ -167,9 +171,8 @@ class Enforcing(Generic[What]):
         target, until = watched.target, watched.until
         if until < target.recorded_at:
             return False
-        [(partition, past)] = target.past.items()
         return all(
-            told.at <= until and told.receipt.watermark.get(partition, 0) >= past
+            told.at <= until and target.is_passed_by(told.receipt)
             for told in self._recent.last(target.recorded_at - self.register.window)
         )
 

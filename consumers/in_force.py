@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from consumers.confirm import WORDS, Confirmation, Receipts
-from consumers.confirmation import Enforcement, Target
-from consumers.enforcing import ALWAYS, Enforcing, Register, Watched
+from consumers.confirmation import Enforcement
+from consumers.enforcing import ALWAYS, Enforcing, Register, Watched, target_of
 from consumers.happenings import Happening
 from ledger.log import Log, Recorded
 from schemas.events import Event, PreferenceRevoked
@@ -22,7 +22,10 @@ class InForce:
         """One for each revocation; one that is not in force everywhere yet stands where it was recorded."""
         noes = [pair for pair in events if isinstance(pair[1], PreferenceRevoked)]
         noes.sort(key=lambda pair: pair[0].recorded_at)
-        watched = [Watched(pair, Target.of_event(*pair[0].position, pair[0].recorded_at), ALWAYS) for pair in noes]
+        watched = [
+            Watched((recorded, event), target_of(self._log, recorded.position, recorded.recorded_at), ALWAYS)
+            for recorded, event in noes
+        ]
         if watched:
             enforcing: Enforcing[tuple[Recorded, Event]] = Enforcing(Register(self._log), self._receipts)
             for (recorded, event), found in enforcing.of(watched):
@@ -38,5 +41,5 @@ def _happening(recorded: Recorded, event: Event, found: Enforcement) -> Happenin
         event.event_id,
         f"{says}: the no recorded {rfc3339(recorded.recorded_at)}",
         [f"{one.name:<24} {WORDS[one.state]}{f' {rfc3339(one.at)}' if one.at else ''}" for one in found.gateways],
-        Confirmation(event.event_id, event.occurred_at, recorded.recorded_at, found).as_json(),
+        Confirmation.of(recorded, event, found).as_json(),
     )

@@ -10,9 +10,9 @@ from heapq import merge
 from typing import Any, Final, Literal, NamedTuple
 
 from consumers.confirm import Receipts
-from consumers.confirmation import Enforcement, Target
+from consumers.confirmation import Enforcement
 from consumers.deadlines import By
-from consumers.enforcing import Enforcing, Register, Watched
+from consumers.enforcing import Enforcing, Register, Watched, target_of
 from ledger.log import Log, Recorded
 from schemas.encoding import UnreadableEvent, decode
 from schemas.events import PreferenceRevoked
@@ -81,7 +81,7 @@ def late(log: Log, receipts: Receipts, found: Iterable[No], now: int) -> Iterato
 
     Raises UnavailableError.
     """
-    watched = (Watched(no, Target.of_event(*no.recorded.position, no.recorded.recorded_at), no.due) for no in found)
+    watched = (Watched(no, target_of(log, no.recorded.position, no.recorded.recorded_at), no.due) for no in found)
     enforcing: Enforcing[No] = Enforcing(Register(log), receipts)
     for no, enforcement in enforcing.of(watched):
         if enforcement.at is not None or no.due < now:

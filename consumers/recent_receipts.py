@@ -45,16 +45,15 @@ class RecentReceipts:
         return (kept[-1] for kept in self._told.values() if kept[-1].at >= start)
 
     def certain(self, target: Target, start: int) -> Enforcement | None:
-        """When a target of one partition came into force, by what was told since `start`; None if that is not certain.
+        """When a target came into force, by what was told since `start`; None if that is not certain.
 
         The caller knows that no process was registered from `start` until the target was recorded.
         """
-        [(partition, past)] = target.past.items()
         gateways, latest = [], target.recorded_at
         for process, kept in sorted(self._told.items()):
             if kept[-1].at >= start:
                 told = kept[bisect_left(kept, start, key=told_at) :]
-                has = self._passing(process, told, partition, past, target.recorded_at)
+                has = self._passing(process, told, target)
                 if has is None:
                     return None
                 at = max(has.at, target.recorded_at)
@@ -62,10 +61,10 @@ class RecentReceipts:
                 latest = max(latest, at)
         return Enforcement(True, latest, tuple(gateways))
 
-    def _passing(self, process: str, told: list[Told], partition: int, past: int, recorded_at: int) -> Told | None:
+    def _passing(self, process: str, told: list[Told], target: Target) -> Told | None:
         """The receipt with which a process has it: certain if it was running, and its lease had not run out since."""
-        passing = bisect_left(told, past, key=lambda one: one.receipt.watermark.get(partition, 0))
-        running = bisect_right(told, recorded_at, hi=passing, key=told_at) - 1
+        passing = bisect_left(told, True, key=lambda one: target.is_passed_by(one.receipt))
+        running = bisect_right(told, target.recorded_at, hi=passing, key=told_at) - 1
         if passing == len(told) or running < 0:
             return None
         held, has = told[running], told[passing]

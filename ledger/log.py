@@ -4,7 +4,7 @@ A log has partitions 0 â€¦ n-1, each a sequence of entries at offsets 0, 1, 2, â
 an adapter says so. Nothing that was appended is ever changed or removed.
 """
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -150,6 +150,14 @@ class Log(Protocol):
 
         Writers of several machines may race and leave one event in the log twice (the same key, claim and content):
         of such a repetition, which counts nowhere, the first is given.
+        """
+        ...
+
+    def places(self, position: Position) -> Mapping[int, Position]:
+        """Where an entry stands in each version of the log that it was in, by version: this one's and earlier ones'.
+
+        A log that has no versions is version 1, or 0 to those that it was moved to. An entry has none of a version in
+        which it was not yet recorded.
         """
         ...
 

@@ -50,6 +50,9 @@ class Receipt(Said):
     gateway: Code
     process: EventId = Field(description="Of this run of the process.")
     at: Millis = Field(description="By the gateway's own clock; for people to read, never to compare.")
+    ledger_version: Annotated[int, Field(ge=1)] = Field(
+        1, description="Of the ledger's topic that the watermark is of: `preferences.ledger.v1`."
+    )
     watermark: Marks
     fresh_for_ms: Annotated[int, Field(ge=0)] | None = Field(
         None, description="How long ago the copy was last known to hold all of the ledger; absent before it ever was."

@@ -42,6 +42,7 @@ def ports(broker: Broker, log_decisions: bool = True) -> Ports:
         rejected=partial(KafkaRejectedOut, broker),
         decisions=partial(KafkaDecisions, broker) if log_decisions else None,
         table_name=broker.topics.table,
+        ledger_version=broker.topics.version,
     )
 
 

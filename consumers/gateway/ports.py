@@ -146,3 +146,5 @@ class Ports:
     decisions: Callable[[], DecisionsOut] | None = None
     """None where decisions are not logged."""
     table_name: Callable[[Table], str] = str
+    ledger_version: int = 1
+    """Of the topics: what offsets of the ledger are offsets of."""

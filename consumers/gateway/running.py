@@ -154,7 +154,8 @@ class Running:
         as_of = replica.current_as_of
         policy = replica.reference.policy(_now())
         return Receipt(
-            gateway=self.name, process=self.process, at=_now(), watermark=dict(self._claimed),
+            gateway=self.name, process=self.process, at=_now(), ledger_version=self._ports.ledger_version,
+            watermark=dict(self._claimed),
             fresh_for_ms=None if as_of is None else max(0, math.floor((self._clock() - as_of) * 1000)),
             lease_ms=math.ceil(policy.lease_s * 1000), policy=policy.label, state="ended" if ended else self.state,
         )  # fmt: skip

@@ -11,9 +11,9 @@ from typing import Final
 import orjson
 
 from consumers.confirm import Receipts
-from consumers.confirmation import Enforcement, Target
-from consumers.enforcing import ALWAYS, Enforcing, Register, Watched
-from ledger.log import Log
+from consumers.confirmation import Enforcement
+from consumers.enforcing import ALWAYS, Enforcing, Register, Watched, target_of
+from ledger.log import Log, Position
 from ledger.record import system_clock
 from projections.read_models import ReadModels, Revocation
 from projections.rows.flat import Row
@@ -64,7 +64,7 @@ def _in_force(
     ledger: Log, receipts: Receipts, noes: Iterable[Iterable[Revocation]], clock: Callable[[], int]
 ) -> dict[Revocation, Enforcement]:
     watched = [
-        Watched(no, Target.of_event(no.partition, no.offset, no.recorded_at), ALWAYS)
+        Watched(no, target_of(ledger, Position(no.partition, no.offset), no.recorded_at), ALWAYS)
         for no in merge(*noes, key=attrgetter("recorded_at"))
     ]
     if not watched:

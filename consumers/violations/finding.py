@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from consumers.confirm import Receipts
 from consumers.confirmation import Target
-from consumers.enforcing import ALWAYS, Enforcing, Register, Watched
+from consumers.enforcing import ALWAYS, Enforcing, Register, Watched, target_of
 from consumers.violations.judging import OTHERS, Cause, Violation
 from consumers.wording import REASONS
 from ledger.log import Log
@@ -53,7 +53,7 @@ def with_enforcement(log: Log, receipts: Receipts, violations: Sequence[Violatio
     noes = [violation.cause for violation in violations if violation.is_no and violation.cause]
     causes = sorted({cause for cause in noes if cause.position is not None})
     enforcing: Enforcing[Cause] = Enforcing(Register(log), receipts)
-    watched = (Watched(cause, _target(cause), ALWAYS) for cause in causes)
+    watched = (Watched(cause, _target(log, cause), ALWAYS) for cause in causes)
     enforced = {found.what: found.enforcement.at for found in enforcing.of(watched)} if causes else {}
     for violation in violations:
         cause = violation.cause
@@ -63,10 +63,10 @@ def with_enforcement(log: Log, receipts: Receipts, violations: Sequence[Violatio
             yield Found(violation, cause.recorded_at if cause.position is None else enforced.get(cause))
 
 
-def _target(cause: Cause) -> Target:
+def _target(log: Log, cause: Cause) -> Target:
     if cause.position is None:
         raise ValueError("only what was recorded comes into force at gateways")
-    return Target.of_event(*cause.position, cause.recorded_at)
+    return target_of(log, cause.position, cause.recorded_at)
 
 
 def as_json(found: Found, names: Mapping[str, str]) -> dict[str, Any]:

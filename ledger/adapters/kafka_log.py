@@ -148,6 +148,12 @@ class KafkaLog:
             found = self._mirror.find(event_id)
         return found
 
+    def places(self, position: Position) -> Mapping[int, Position]:
+        """See the port. Every move is to the next version, so that the last of the others is of the one before this."""
+        version = self._broker.topics.version
+        before = self._mirror.moved_from(position)
+        return {version: position, **{version - back: was for back, was in enumerate(reversed(before), start=1)}}
+
     def ends(self) -> dict[int, int]:
         """See the port. Raises NotALedgerError if the topic has lost entries."""
         ends = self._ends()

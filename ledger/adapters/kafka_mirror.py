@@ -7,11 +7,11 @@ in one number, so that each partition is one stretch of the table.
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ledger.adapters.kafka_entry import Facts, Headers, facts_of
+from ledger.adapters.kafka_entry import Facts, Headers, facts_of, origins_of
 from ledger.adapters.mirror_fold import Fold, Read
 from ledger.adapters.sqlite_append import packed_id
 from ledger.adapters.sqlite_file import Kind, SqliteFile
@@ -28,7 +28,8 @@ SUBJECT_CHUNK = 256
 MIRROR = Kind(
     name="a mirror of a ledger",
     application_id=0x504C_4D31,
-    version=1,
+    version=2,
+    oldest=2,
     settings=(
         "PRAGMA synchronous = NORMAL",  # a power cut takes the last few commits, and they are read again
         "PRAGMA cache_size = -65536",
@@ -43,6 +44,7 @@ MIRROR = Kind(
         "CREATE TABLE event_index (event_id NOT NULL PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE repetition (place INTEGER PRIMARY KEY, first INTEGER NOT NULL)",
         "CREATE TABLE correction (event_id NOT NULL PRIMARY KEY, corrects TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE origin (place INTEGER PRIMARY KEY, was TEXT NOT NULL)",
         "CREATE TABLE reached (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL, recorded_at INTEGER NOT NULL)",
         "CREATE TABLE mirrored (topic TEXT NOT NULL, topic_id TEXT NOT NULL)",
     ),
@@ -55,6 +57,8 @@ BY_ID = """
 SELECT entry.place, recorded_at, key, value FROM entry WHERE place = (
 SELECT coalesce(first, found.place) FROM event_index AS found LEFT JOIN repetition USING (place) WHERE event_id = ?)"""
 FIRSTS = "SELECT place, first FROM repetition WHERE place IN (VALUES {rows})"
+ORIGIN = "SELECT was FROM origin WHERE place = ?"
+ADD_ORIGIN = "INSERT INTO origin VALUES (?, ?)"
 REACHED = """
 INSERT INTO reached VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET offset = excluded.offset, recorded_at = excluded.recorded_at"""
@@ -117,6 +121,7 @@ class KafkaMirror:
             for part in fetched:
                 end, at = reached.get(part.partition, (0, 0))
                 if part.start <= end < part.end:
+                    db.executemany(ADD_ORIGIN, _origins(part, end))
                     at = _read(part, end, at, new)
                     db.execute(REACHED, (part.partition, part.end, at))
             fold = Fold(db, ((read.key, read.facts) for read in new))
@@ -154,6 +159,11 @@ class KafkaMirror:
         """The entry of an event id that is there; of a repetition, the first."""
         return next(map(_recorded, self._file.rows(BY_ID, (packed_id(event_id),))), None)
 
+    def moved_from(self, position: Position) -> tuple[Position, ...]:
+        """Where an entry that is there stood in the logs that it was moved from, the first one first."""
+        rows = self._file.rows(ORIGIN, (place_of(position),))
+        return tuple(Position(*map(int, said.split("/"))) for (was,) in rows for said in was.split())
+
     def at(self, places: Iterable[int]) -> dict[int, Recorded]:
         """The entries at places, as `place_of` says them."""
         return {place_of(recorded.position): recorded for recorded in self._at(sorted(set(places)))}
@@ -181,6 +191,16 @@ def _read(part: Fetched, end: int, recorded_at: int, into: list[Read]) -> int:
             place = part.partition << SHIFT | raw.offset
             into.append(Read(place, recorded_at, raw.key, raw.value, facts_of(raw.value, raw.headers)))
     return recorded_at
+
+
+def _origins(part: Fetched, end: int) -> Iterator[tuple[int, str]]:
+    """Place, and where it stood before, of each new entry of a partition that was moved."""
+    for raw in part.records:
+        if raw.offset >= end and raw.headers:
+            with suppress(ValueError):  # a header that is damaged: `verify` says so
+                was = " ".join(f"{partition}/{offset}" for partition, offset in origins_of(raw.headers))
+                if was:
+                    yield part.partition << SHIFT | raw.offset, was
 
 
 def _recorded(row: tuple[int, int, str, bytes]) -> Recorded:

@@ -5,7 +5,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -90,6 +90,10 @@ class MemoryLog:
         """See the port."""
         position = self._by_id.get(event_id)
         return None if position is None else self._at(position)
+
+    def places(self, position: Position) -> Mapping[int, Position]:
+        """See the port."""
+        return {1: position}
 
     def ends(self) -> dict[int, int]:
         """See the port."""

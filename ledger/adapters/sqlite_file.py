@@ -37,6 +37,8 @@ class Kind:
     version: int
     schema: Sequence[str]
     settings: Sequence[str] = ()
+    oldest: int = 1
+    """The first format that is still read; only of what can be made again it may be raised."""
 
 
 class SqliteFile:
@@ -193,6 +195,11 @@ def _is_ours(path: Path, kind: Kind) -> bool:
         raise NotALedgerError(
             f"{path} was written by a newer version of this program (format {version}, this one reads up to "
             f"{kind.version}); update the program"
+        )
+    if version < kind.oldest:
+        raise NotALedgerError(
+            f"{path} was written by an older version of this program (format {version}, this one reads from "
+            f"{kind.oldest}): remove it, it will be made again"
         )
     return True
 

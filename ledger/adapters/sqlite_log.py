@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from ledger.adapters.sqlite_append import Append, packed_id
 from ledger.adapters.sqlite_file import Kind, SqliteFile
 from ledger.adapters.sqlite_rows import packed
 from ledger.adapters.sqlite_scan import scan
-from ledger.errors import NoRoomError, UnavailableError
+from ledger.durable import sync
+from ledger.errors import NoRoomError, NotALedgerError, UnavailableError
 from ledger.log import Entry, Misindexed, Outcome, Position, Recorded, Scanned
 
 CHUNK = 2_000  # rows read in one moment
@@ -71,6 +72,20 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
+def moved_mark(path: Path) -> Path:
+    """The file beside a log that was moved to another one; it says where that is."""
+    return path.with_name(f"{path.name}.moved")
+
+
+def refuse_moved(mark: Path) -> None:
+    """Raises NotALedgerError where a log was moved, or is being moved."""
+    if mark.exists():
+        raise NotALedgerError(
+            f"the ledger {mark.with_suffix('')} was moved, or is being moved, to {mark.read_text('utf-8').strip()}: "
+            f"set PREFLEDGER_LEDGER_URL to that; if the move was given up, remove {mark}"
+        )
+
+
 class SqliteLog:
     """The port `ledger.log.Log` on a file, for any number of threads and processes of one machine."""
 
@@ -84,6 +99,7 @@ class SqliteLog:
         Raises NotALedgerError, UnavailableError, NoRoomError.
         """
         self._clock = clock
+        self._moved = moved_mark(Path(path))
         self._file = SqliteFile(Path(path), LEDGER, patience)
         self._commits = GroupCommit(self._store, str(self._file.path))
 
@@ -104,6 +120,7 @@ class SqliteLog:
         try:
             with self._file.writing() as db:
                 batch = take()
+                refuse_moved(self._moved)
                 return list(Append(db, self._clock()).store(batch))
         except Exception as error:
             if len(batch) < 2 or (isinstance(error, UnavailableError) and not isinstance(error, NoRoomError)):
@@ -166,9 +183,20 @@ class SqliteLog:
             return Recorded(Position(0, offset), recorded_at, key, value)
         return None
 
+    def places(self, position: Position) -> Mapping[int, Position]:
+        """See the port."""
+        return {1: position}
+
     def ends(self) -> dict[int, int]:
         """See the port."""
         return {0: self._file.rows(END)[0][0]}
+
+    def shut(self, moved_to: str) -> None:
+        """From now on nothing is appended to it, by no process: it was moved to that URL. May be repeated."""
+        with self._file.alone():  # whoever writes has written, and who comes next finds the mark
+            self._moved.write_text(f"{moved_to}\n", "utf-8")
+            sync(self._moved)
+            sync(self._moved.parent)
 
     def backup_to(self, path: str | os.PathLike[str]) -> None:
         """Copies the log as of one moment to a new file, which is a ledger; nobody has to stop writing.

@@ -1,8 +1,8 @@
 """A log that holds the facts of a generated history, to be asked what it knew at any watermark."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ledger.log import Recorded
+from ledger.log import Position, Recorded
 from tests.projections.folding import recorded
 from tests.reference_model import Fact
 
@@ -28,6 +28,10 @@ class FactsLog:
     def find(self, event_id: str) -> Recorded | None:
         """See the port."""
         return next((entry for entry in self._entries if f'"event_id":"{event_id}"'.encode() in entry.value), None)
+
+    def places(self, position: Position) -> Mapping[int, Position]:
+        """See the port."""
+        return {1: position}
 
     def ends(self) -> dict[int, int]:
         """See the port."""

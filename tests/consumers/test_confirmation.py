@@ -16,12 +16,14 @@ PAST = 8
 FIRST, SECOND = event_id(1), event_id(2)
 
 
-def told(at: int, offset: int, process: str = FIRST, state: str = "current", lease: int = LEASE) -> Told:
+def told(
+    at: int, offset: int, process: str = FIRST, state: str = "current", lease: int = LEASE, version: int = 1
+) -> Told:
     """A receipt about partition 3."""
     receipt = Receipt.model_validate(
         {
             "gateway": "sms-1", "process": process, "at": 5, "watermark": {3: offset}, "lease_ms": lease,
-            "fresh_for_ms": 0, "policy": "default@1", "state": state,
+            "fresh_for_ms": 0, "policy": "default@1", "state": state, "ledger_version": version,
         }
     )  # fmt: skip
     return Told(receipt, at)
@@ -31,7 +33,7 @@ def after(
     *receipts: Told, now: int | None = None, may_expire: bool = True, past: Mapping[int, int] | None = None
 ) -> Enforcement:
     """How far an event at offset 7 of partition 3, recorded at R, is after these receipts."""
-    tally = Tally(Target(past or {3: PAST}, R, may_expire))
+    tally = Tally(Target({1: past or {3: PAST}}, R, may_expire))
     for receipt in receipts:
         tally.take(receipt)
     return tally.settled(now if now is not None else max((receipt.at for receipt in receipts), default=R))
@@ -116,6 +118,25 @@ def test_all_partitions_of_a_request_must_be_passed() -> None:
     assert not after(told(R - 500, 7), told(R + 20, 8), past={3: PAST, 4: 1}).enforced
 
 
+def test_a_receipt_speaks_of_the_version_of_the_ledger_that_it_was_told_in() -> None:
+    """An event that was moved stands elsewhere in the new version; a later one never was in the old."""
+    moved, new = {1: {3: PAST}, 2: {3: 2}}, {2: {3: 2}}
+
+    def enforced_at(past: Mapping[int, Mapping[int, int]], *receipts: Told) -> int | None:
+        tally = Tally(Target(past, R, may_expire=True))
+        for receipt in receipts:
+            tally.take(receipt)
+        return tally.settled(R + 900).at
+
+    held = told(R - 500, 0)
+    assert enforced_at(moved, held, told(R + 20, PAST - 1)) is None
+    assert enforced_at(moved, held, told(R + 20, PAST)) == R + 20
+    held = told(R - 500, 0, version=2)
+    assert enforced_at(moved, held, told(R + 20, 1, version=2)) is None
+    assert enforced_at(moved, held, told(R + 20, 2, version=2)) == R + 20
+    assert enforced_at(new, told(R - 500, 10**6), told(R + 20, 10**6)) is None
+
+
 def test_the_stop_switch_does_not_end_with_a_lease_since_codes_go_on_without_one() -> None:
     last = told(R - 500, 7)
     assert not after(last, now=R + 10 * LEASE, may_expire=False).enforced
@@ -123,7 +144,7 @@ def test_the_stop_switch_does_not_end_with_a_lease_since_codes_go_on_without_one
 
 
 def test_the_stop_switch_waits_for_every_process_that_was_registered_and_not_retired() -> None:
-    tally = Tally(Target({0: 1}, R, may_expire=False))
+    tally = Tally(Target({1: {0: 1}}, R, may_expire=False))
     tally.registered("sms-1", FIRST, R - 10**8, LEASE)
     tally.registered("sms-2", SECOND, R - 10**8, LEASE)
     tally.retired(SECOND, R - 5)
@@ -134,7 +155,7 @@ def test_the_stop_switch_waits_for_every_process_that_was_registered_and_not_ret
 
 
 def test_of_a_gateway_registered_a_moment_before_the_first_receipt_may_be_on_its_way() -> None:
-    tally = Tally(Target({3: PAST}, R, may_expire=True))
+    tally = Tally(Target({1: {3: PAST}}, R, may_expire=True))
     tally.registered("sms-1", FIRST, R - 50, LEASE)
     assert not tally.settled(R + 1_000).enforced
     tally.take(told(R + 1_500, 8))
@@ -142,13 +163,13 @@ def test_of_a_gateway_registered_a_moment_before_the_first_receipt_may_be_on_its
 
 
 def test_a_process_registered_long_ago_that_tells_nothing_is_gone() -> None:
-    tally = Tally(Target({3: PAST}, R, may_expire=True))
+    tally = Tally(Target({1: {3: PAST}}, R, may_expire=True))
     tally.registered("sms-1", FIRST, R - LEASE - MARGIN - 1, LEASE)
     assert tally.settled(R).enforced
 
 
 def test_a_gateway_retired_years_later_had_it_when_it_said_so() -> None:
-    tally = Tally(Target({3: PAST}, R, may_expire=True))
+    tally = Tally(Target({1: {3: PAST}}, R, may_expire=True))
     tally.registered("sms-1", FIRST, R - 50, LEASE)
     tally.retired(FIRST, R + 10**11)
     tally.take(told(R + 20, 8))

@@ -13,7 +13,7 @@ from consumers.deadlines import deadline, deadlines, length
 from consumers.enforcing import Enforcing, Register, Watched
 from consumers.late import Late, late, noes
 from ledger.adapters.memory_log import MemoryLog
-from ledger.log import Entry
+from ledger.log import Entry, Position
 from projections.history import entries
 from projections.log_view import LogView
 from schemas.distributed import Receipt
@@ -91,7 +91,7 @@ def worlds(draw: st.DrawFn) -> World:
         match draw(st.sampled_from(["no", "no", "tell", "tell", "tell", "tell", "stall", "end", "register", "retire"])):
             case "no":
                 until = at + draw(st.sampled_from([-1, 0, 900, 5_000, 20_000, 100_000]))
-                watched.append(Watched(len(watched), Target.of_event(0, len(watched), at), until))
+                watched.append(Watched(len(watched), Target.of_event({1: Position(0, len(watched))}, at), until))
             case "tell":
                 marks[process] = len(watched)
                 receipts.append(told(at, marks[process], process))
@@ -110,7 +110,7 @@ def confirmed(log: MemoryLog, receipts: Sequence[Told], target: Target, now: int
     """As `confirm` finds it, for one event."""
     register = Register(log)
     tally = Tally(target)
-    take_register(tally, entries(LogView(log).parts(OPERATOR_GATEWAYS)), register.lease_ms)
+    take_register(tally, entries(LogView(log).parts(OPERATOR_GATEWAYS)), register.leases.longest_by(target.recorded_at))
     look_at = target.recorded_at + MARGIN
     for one in receipts:
         if one.at >= target.recorded_at - register.window:

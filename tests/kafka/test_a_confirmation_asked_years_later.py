@@ -28,9 +28,10 @@ OPENED = (time.time_ns() // 1_000_000 // DAY) * DAY - 4 * YEAR
 SAID = OPENED + 60 * SECOND
 KILLED = SAID - 10 * SECOND
 HALTED = SAID + DAY
-STAYS, DIES, ENDS, COMES = (f"0199a0a8-3c00-7000-8000-0000000000{number:02d}" for number in range(1, 5))
-"""Processes: one that goes on for years, one that was killed, one that ended cleanly, one that came a year later."""
-NAMES = {STAYS: "sms-1", DIES: "sms-2", ENDS: "sms-3", COMES: "sms-4"}
+STAYS, DIES, ENDS, COMES, FAILS = (f"0199a0a8-3c00-7000-8000-0000000000{number:02d}" for number in range(1, 6))
+"""Processes: one that goes on for years, one that was killed, one that ended cleanly, one that came a year later, and
+one that was registered longer than a lease before the opt-out, and never told anything."""
+NAMES = {STAYS: "sms-1", DIES: "sms-2", ENDS: "sms-3", COMES: "sms-4", FAILS: "sms-5"}
 
 
 class Past:
@@ -100,6 +101,7 @@ def said(opened: Commands, broker: Broker) -> tuple[Event, Event]:
     past.says(OPENED, "PolicyPublished", "operator", OPERATOR_POLICY, policy=POLICY)
     for process in (STAYS, DIES, ENDS):
         past.registers(OPENED, "GatewayRegistered", process)
+    past.registers(SAID - LEASE - 2 * MARGIN, "GatewayRegistered", FAILS)
     for at in range(OPENED, SAID, SECOND):
         for process in (STAYS, DIES, ENDS) if at <= KILLED else (STAYS, ENDS):
             past.tells(at, process)
@@ -107,6 +109,7 @@ def said(opened: Commands, broker: Broker) -> tuple[Event, Event]:
     past.tells(SAID + 2 * SECOND, STAYS)
     past.tells(SAID + 3 * SECOND, ENDS, ended=True)
     past.registers(SAID + 3 * SECOND, "GatewayRetired", ENDS)
+    past.registers(SAID + 10 * SECOND, "GatewayRetired", FAILS)
     halt = past.says(HALTED, "TrafficHalted", "operator", OPERATOR_TRAFFIC, scope=Scope())
     past.tells(HALTED + SECOND, STAYS)
     past.registers(SAID + YEAR, "GatewayRegistered", COMES)
@@ -145,6 +148,17 @@ def test_it_says_what_it_said_then_and_a_retirement_changes_only_what_was_open(
     done = {"state": "enforced", "enforced_at": rfc3339(at), "gateways": [has_it, at_gateway(DIES, "expired", at)]}
     assert typed.json("confirm", halt) == open_ | done
     assert typed.json("confirm", opt_out) == first
+
+
+def test_a_longer_lease_that_was_published_since_changes_nothing_of_then(
+    said: tuple[Event, Event], typed: Commands
+) -> None:
+    opt_out, halt = (event.event_id for event in said)
+    before = [typed.json("confirm", opt_out), typed.json("confirm", halt)]
+    purposes = typed.json("policy", "show")["purposes"]
+    longer = purposes["marketing"] | {"max_staleness_s": 6 * LEASE / SECOND}
+    typed.policy({"purposes": purposes | {"marketing": longer}})
+    assert [typed.json("confirm", opt_out), typed.json("confirm", halt)] == before
 
 
 def at_gateway(process: str, state: str, at: int | None) -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers.confirm import Confirming, NoReceipts
 from ledger.adapters.kafka_log import KafkaLog
 from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.adapters.memory_people import MemoryPeople
@@ -59,6 +60,9 @@ def test_what_it_records_counts_from_no_later_than_the_ledgers_own_time(
             off.record(SAYS_YES)
             right.record(SAYS_NO)
             counts("revoked_by_number")
+            # Nor was anything asked for after it was recorded.
+            asked_for = Confirming(log, NoReceipts(), off.record(SAYS_NO).event_id).look()
+            assert asked_for.requested_at <= asked_for.recorded_at
             # From one that is behind, a yes is older than the no that it follows, and lifts nothing: the safe side.
             partition, offset = off.record(SAYS_YES).position
             wait_until(lambda: asked.running.replica.watermark().get(partition, 0) > offset, LONG, "it has it")

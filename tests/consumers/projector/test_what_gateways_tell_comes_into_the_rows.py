@@ -9,7 +9,8 @@ from random import Random
 
 import pytest
 
-from consumers.confirmation import Target, Told
+from consumers.confirmation import Told
+from consumers.enforcing import target_of
 from consumers.projector import aside, decisions, enforcement
 from consumers.projector.aside import Look, Looks, looking
 from consumers.projector.following import Projector
@@ -70,7 +71,7 @@ class Run:
                 if isinstance(event, PreferenceRevoked) and event.event_id not in named:
                     named.add(event.event_id)
                     at_gateways = defaultdict(list)
-                    target = Target.of_event(*recorded.position, recorded.recorded_at)
+                    target = target_of(self.log, recorded.position, recorded.recorded_at)
                     for one in confirmed(self.log, self.told, target, self.at).gateways:
                         at_gateways[one.name].append(one.at)
                     for name, times in at_gateways.items():
