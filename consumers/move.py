@@ -84,22 +84,18 @@ class Chains:
 def move_log(source: Log, target: Target, shut: Callable[[], None], progress: Progress = lambda _n: None) -> int:
     """Fills the target with all of the source and opens it for use; returns how many entries it has.
 
-    `shut` keeps others from opening the source: called once all was copied, before it is looked whether somebody wrote.
-    Raises RefusedError where the target holds something else, or where somebody writes. May be run again then.
+    `shut` keeps everybody from writing to the source: called once all was copied. What was written until then is
+    copied after it. Raises RefusedError where the target holds something else. May be run again then.
     """
     ends = dict(source.ends())
     held = _chained(target.held())
     if not _is_complete(source, ends, target.partitions, held):
         target.begin()
-        moved = _fill(source, ends, target, held.counts, progress)
-        if _chained(target.held()) != moved:
-            raise RefusedError(
-                "the target does not hold what was moved: somebody else has written to it; make its topics anew and "
-                "run this again"
-            )
+        _fill(source, ends, target, held, progress)
     shut()
-    if dict(source.ends()) != ends:
-        raise RefusedError("the ledger was written to while it was moved; stop what writes to it and run this again")
+    last = dict(source.ends())
+    if last != ends:
+        _fill(source, last, target, _chained(target.held()), lambda _entries: None)
     target.finish()
     return sum(_chained(target.held()).counts.values())
 
@@ -146,20 +142,24 @@ def _is_complete(source: Log, ends: Mapping[int, int], partitions: int, held: Ch
     return complete
 
 
-def _fill(source: Log, ends: Mapping[int, int], target: Target, held: Mapping[int, int], progress: Progress) -> Chains:
-    """Adds what is not held yet; returns what the target has then."""
+def _fill(source: Log, ends: Mapping[int, int], target: Target, held: Chains, progress: Progress) -> None:
+    """Adds what is not held yet. Raises RefusedError if the target then has anything but what it should have."""
     chains = Chains()
     for batch in batches(_in_order(source, ends), BATCH):
         new = []
         for recorded, was in batch:
             partition = partition_of(recorded.key, target.partitions)
             chains.add(partition, recorded)
-            if chains.counts[partition] > held.get(partition, 0):
+            if chains.counts[partition] > held.counts.get(partition, 0):
                 new.append(Moving(recorded, was))
         if new:
             target.add(new)
         progress(len(batch))
-    return chains
+    if _chained(target.held()) != chains:
+        raise RefusedError(
+            "the target does not hold what was moved: somebody else has written to it; make its topics anew and run "
+            "this again"
+        )
 
 
 def move_people(log: Log, source: People, target: People) -> tuple[int, int, int, int]:

@@ -28,14 +28,14 @@ PAST_PATIENCE = 1.0
 """Seconds that an opt-out waits for what this machine must still read; then it is recorded as it was given."""
 
 
-def open_distributed(settings: Settings) -> Ledger:
-    """Opens the ledger on Kafka, once its topics have been found right.
+def open_distributed(settings: Settings, even_if_moved: bool = False) -> Ledger:
+    """Opens the ledger on Kafka, once its topics have been found right; one that was moved only if that is wanted.
 
     Raises NotALedgerError where they are missing, wrong or empty, WrongSecretError, UnavailableError, InputError.
     """
     broker = settings.broker()
     make_folder(settings.home)
-    there = checked(broker)
+    there = checked(broker, even_if_moved)
     secret = secret_of(settings.secret_file, is_new=False)
     ledger = _assembled(settings, broker, there, References(secret))
     try:
@@ -72,10 +72,10 @@ def make_topics(settings: Settings, layout: Layout, empty: bool = False) -> list
     return made
 
 
-def checked(broker: Broker) -> dict[str, Described]:
+def checked(broker: Broker, even_if_moved: bool = False) -> dict[str, Described]:
     """The topics of a ledger, found right. Raises NotALedgerError, UnavailableError."""
     with closing(KafkaTopics(broker)) as topics:
-        return topics.check()
+        return topics.check(even_if_moved=even_if_moved)
 
 
 def described(broker: Broker) -> tuple[list[Described], list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from consumers.bootstrap.opening import begin, check_opening, make_folder, secret_of
 from consumers.opened import Ledger
 from consumers.settings import Settings
-from ledger.adapters.sqlite_log import SqliteLog
+from ledger.adapters.sqlite_log import SqliteLog, moved_mark, refuse_moved
 from ledger.adapters.sqlite_people import SqlitePeople
 from ledger.errors import NotALedgerError
 from ledger.record import Recorder
@@ -24,7 +24,7 @@ def open_embedded(settings: Settings, even_if_moved: bool = False) -> Ledger:
     """
     path = settings.ledger_path
     if not even_if_moved:
-        _refuse_moved(path)
+        refuse_moved(moved_mark(path))
     make_folder(path.parent)
     make_folder(settings.home)
     references = References(secret_of(settings.secret_file, is_new=not path.exists()))
@@ -45,20 +45,6 @@ def open_embedded(settings: Settings, even_if_moved: bool = False) -> Ledger:
         return store
 
     return Ledger(settings, log, people, references, recorder, open_store, closing)
-
-
-def moved_mark(ledger: Path) -> Path:
-    """The file beside a ledger that was moved to another log; it says where that is."""
-    return ledger.with_name(f"{ledger.name}.moved")
-
-
-def _refuse_moved(path: Path) -> None:
-    mark = moved_mark(path)
-    if mark.exists():
-        raise NotALedgerError(
-            f"the ledger {path} was moved, or is being moved, to {mark.read_text('utf-8').strip()}: set "
-            f"PREFLEDGER_LEDGER_URL to that; if the move was given up, remove {mark}"
-        )
 
 
 def open_log_alone(path: Path) -> SqliteLog:

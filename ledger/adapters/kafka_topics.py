@@ -1,5 +1,6 @@
 """The topics of a ledger on Kafka with their exact settings: made, described, and compared with what is wanted."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -34,6 +35,13 @@ class Layout:
     def insync(self) -> int:
         """How many replicas must have an entry before it is acknowledged: all but one, of one the only one."""
         return max(1, self.replication_factor - 1)
+
+
+LARGEST = "max.message.bytes"
+SHUT = "0"
+"""The largest message that a ledger takes which was moved: brokers refuse whatever comes, whoever it is from."""
+HEARD_S = 2.0
+"""Until all brokers have heard of a setting."""
 
 
 class Wanted(NamedTuple):
@@ -136,12 +144,14 @@ class KafkaTopics:
             settings = self._admin.describe_configs(asked, config_filter="all").get("topic", {}) if asked else {}
         return {topic["name"]: _described(topic, settings.get(topic["name"], {})) for topic in found}
 
-    def check(self, only: Collection[str] = ()) -> dict[str, Described]:
+    def check(self, only: Collection[str] = (), even_if_moved: bool = False) -> dict[str, Described]:
         """The topics, if all (or `only` these) are there and nothing has drifted from what a ledger needs.
 
-        Raises NotALedgerError that names topic, setting, found and wanted.
+        Raises NotALedgerError that names topic, setting, found and wanted, or says that the ledger was moved.
         """
         there = self.describe()
+        if even_if_moved:
+            there = {name: _as_if_open(topic) for name, topic in there.items()}
         for said in drift(self._broker, there, only):
             raise NotALedgerError(f"{said}; mend it with Kafka's own tools, or see docs/kafka.md")
         return there
@@ -151,6 +161,18 @@ class KafkaTopics:
         with explained(self._broker, f"change the settings of {name}"):
             resource = library().admin.ConfigResource("topic", name, dict(settings))
             self._admin.alter_configs([resource])
+
+    def shut(self) -> None:
+        """From now on the ledger takes nothing, from nobody: it is moved. May be repeated. Raises UnavailableError."""
+        self._let_in(SHUT)
+
+    def reopen(self) -> None:
+        """Takes `shut` back."""
+        self._let_in(str(MAX_MESSAGE))
+
+    def _let_in(self, largest: str) -> None:
+        self.set(self._broker.topics.ledger, {LARGEST: largest})
+        time.sleep(HEARD_S)
 
     def close(self) -> None:
         """Lets go of the broker."""
@@ -175,10 +197,21 @@ def _described(topic: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any
     )  # fmt: skip
 
 
+def _as_if_open(topic: Described) -> Described:
+    is_shut = topic.settings.get(LARGEST) == SHUT
+    return topic._replace(settings=topic.settings | {LARGEST: str(MAX_MESSAGE)}) if is_shut else topic
+
+
 def drift(broker: Broker, there: Mapping[str, Described], only: Collection[str] = ()) -> Iterator[str]:
     """What a ledger cannot work with, one sentence each, of all topics or `only` of these. What an operator may choose
     (how long decisions are kept, how soon what was erased is compacted) is no drift."""
     ledger = there.get(broker.topics.ledger)
+    if ledger and ledger.settings.get(LARGEST) == SHUT:
+        yield (
+            f"the ledger {ledger.name} was moved, or is being moved, to another version of its topics: set "
+            f"PREFLEDGER_TOPICS_VERSION to that; if the move was given up, set {LARGEST} of it to {MAX_MESSAGE} again"
+        )
+        return
     for topic in wanted(broker, Layout(replication_factor=ledger.replication_factor if ledger else 1)):
         if only and topic.name not in only:
             continue

@@ -19,10 +19,11 @@ from consumers.opened import Ledger
 from consumers.settings import Settings
 from ledger.adapters.kafka_append import KafkaAppend
 from ledger.adapters.kafka_source import KafkaSource
-from ledger.errors import NotALedgerError, RefusedError
+from ledger.errors import LedgerError, NotALedgerError, RefusedError
 from ledger.leaves import leaf
 from ledger.log import Log, Recorded
 from ledger.requests import Amend, Grant, Link, Operate, Origin, Revoke
+from schemas.errors import InputError
 from schemas.events import OPERATOR_INBOX
 from schemas.subject import Subject
 from stack.processes import Process, wait_until
@@ -184,14 +185,55 @@ def test_topics_that_hold_something_else_are_left_alone(embedded: Settings, brok
         pass  # and the old ledger may go on
 
 
-def test_a_ledger_that_is_written_to_meanwhile_is_not_given_up(embedded: Settings, broker_address: str) -> None:
+@pytest.mark.parametrize("distributed", [False, True])
+def test_what_is_written_meanwhile_comes_along_and_what_is_written_later_is_refused(
+    embedded: Settings, broker_address: str, distributed: bool
+) -> None:
     with open_ledger(embedded) as ledger:
         fill(ledger)
-        to = topics_for(embedded, broker_address)
+    source, to = embedded, topics_for(embedded, broker_address)
+    if distributed:
+        move(source, to, lambda _entries: None)
+        source, to = to, topics_for(embedded, broker_address, partitions=5, version=2)
+    with open_ledger(source) as ledger:
         late = Revoke(subject=NUMBER, origin=PERSON, idempotency_key="late")
-        with pytest.raises(RefusedError, match="written to while it was moved"):
-            move(embedded, to, lambda _entries: ledger.recorder.record(late))
+        move(source, to, lambda _entries: ledger.recorder.record(late))
         old = everything(ledger.log)
-    move(embedded, to, lambda _entries: None)
+        assert b'"PreferenceRevoked"' in max(old, key=lambda entry: entry.recorded_at).value
+        # It was open all the time, and would write where nobody reads any more.
+        with pytest.raises((LedgerError, InputError), match="moved"):
+            ledger.recorder.record(Revoke(subject=SISTER, origin=PERSON, idempotency_key="too late"))
+        assert everything(ledger.log) == old
+    with pytest.raises(NotALedgerError, match="was moved"):
+        open_ledger(source)
     with open_ledger(to) as ledger:
         assert_moved(old, ledger.log)
+
+
+def test_where_an_entry_stood_in_each_version_is_known(embedded: Settings, broker_address: str) -> None:
+    with open_ledger(embedded) as ledger:
+        fill(ledger)
+        stood = {leaf(one): {0: one.position} for one in everything(ledger.log)}
+    source = embedded
+    for version in (1, 2):
+        to = topics_for(embedded, broker_address, partitions=2 + version, version=version)
+        move(source, to, lambda _entries: None)
+        with open_ledger(to) as ledger:
+            assert everything(ledger.log)
+            for one in everything(ledger.log):
+                stood[leaf(one)][version] = one.position
+                assert ledger.log.places(one.position) == stood[leaf(one)]
+            new = ledger.recorder.record(Revoke(subject=NUMBER, origin=PERSON))
+            recorded = ledger.log.find(new.event_id)
+            assert recorded
+            assert ledger.log.places(recorded.position) == {version: recorded.position}
+            stood[leaf(recorded)] = {version: recorded.position}
+        source = to
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_it_moves_to_the_next_version_only(embedded: Settings, broker_address: str, version: int) -> None:
+    """By it what old receipts say is told from what is said now."""
+    first = topics_for(embedded, broker_address)
+    with pytest.raises(RefusedError, match="give --to-version 2"):
+        move(first, first.model_copy(update={"topics_version": version}), lambda _entries: None)
