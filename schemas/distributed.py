@@ -3,7 +3,8 @@
 Each is the JSON value of a topic (`docs/topics.md`). Times are milliseconds since 1970, UTC.
 """
 
-from typing import Annotated, Literal
+import base64
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +18,12 @@ from schemas.topics import Table
 Offset = Annotated[int, Field(ge=0)]
 Marks = dict[int, Offset]
 """For each partition of the ledger the offset up to which (exclusive) it was applied."""
+LONGEST_KEY: Final = 1_000
+"""Bytes of its key that an entry is set aside with."""
+LONGEST_REASON: Final = 500
+"""Characters: some reasons quote the entry, which may be nothing but one long word."""
+LARGEST_COPY: Final = 500_000
+"""Bytes of an entry's value that is set aside with it."""
 
 
 class Said(BaseModel):
@@ -97,9 +104,18 @@ class RejectedEntry(Said):
     topic: str
     partition: Annotated[int, Field(ge=0)]
     offset: Offset
-    key: str | None = None
+    key: str | None = Field(None, description=f"Its first {LONGEST_KEY:,} bytes, if it has more.")
     reason: str
     value: str | None = Field(None, description="As it was found, base64; absent where it is too large to be copied.")
+
+    @classmethod
+    def of(cls, topic: str, partition: int, offset: int, reason: str, key: bytes | None, value: bytes | None) -> Self:
+        """Of whatever stands there, something that a topic takes: where it stands is enough to find the rest."""
+        return cls(
+            topic=topic, partition=partition, offset=offset, reason=reason[:LONGEST_REASON],
+            key=None if key is None else key[:LONGEST_KEY].decode(errors="replace"),
+            value=None if value is None or len(value) > LARGEST_COPY else base64.b64encode(value).decode(),
+        )  # fmt: skip
 
 
 class Look(Said):

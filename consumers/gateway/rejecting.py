@@ -1,6 +1,5 @@
 """Sets aside what a gateway cannot read in a table: a line in its log, and an entry in the rejected topic."""
 
-import base64
 import logging
 import queue
 from collections.abc import Callable
@@ -13,8 +12,8 @@ from schemas.distributed import RejectedEntry
 from schemas.errors import PreferenceLedgerError
 
 MOST = 1_000
-COPIED = 256 << 10
-"""Bytes of a value that are set aside with its entry; a larger one stays where it is."""
+MOST_WITH_VALUES = 50
+"""Where more wait, the next are set aside without their values: these may have hundreds of kilobytes each."""
 log = logging.getLogger("prefledger.gateway")
 
 
@@ -30,17 +29,14 @@ class Rejecting:
         where = f"{self._ports.table_name(place.table)} {place.partition}"
         at = "" if record is None else f" at {record.offset}"
         then = "its subject is held" if what.instead else "nothing is taken from it"
-        log.error("a record of %s%s under %s cannot be read: %s; %s", where, at, what.subject, what.reason, then)
+        log.error("a record of %s%s under %.200s cannot be read: %s; %s", where, at, what.subject, what.reason, then)
         if record is None or self._waiting.full():
             return
-        value = record.value
+        topic = self._ports.table_name(place.table)
+        value = record.value if self._waiting.qsize() < MOST_WITH_VALUES else None
         self._waiting.put_nowait(
-            RejectedEntry(
-                topic=self._ports.table_name(place.table), partition=place.partition, offset=record.offset,
-                key=(record.key or b"").decode("utf-8", "replace"), reason=what.reason,
-                value=base64.b64encode(value).decode() if value is not None and len(value) <= COPIED else None,
-            )
-        )  # fmt: skip
+            RejectedEntry.of(topic, place.partition, record.offset, what.reason, record.key, value)
+        )
 
     def run(self) -> None:
         """Until it is stopped. What cannot be set aside was logged, and stays in its table."""

@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class SetAside(NamedTuple):
-    """An entry that cannot be folded: its key, and the JSON of its `RejectedEntry`."""
+    """An entry that cannot be folded: as much of its key as its `RejectedEntry` has, and the JSON of that one."""
 
     key: bytes | None
     value: bytes

@@ -1,6 +1,5 @@
 """The product's own fold, for a worker: `projections.fold` over the states of one partition."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -9,14 +8,12 @@ from projections.adapters.faust_batch import Folded, Record, SetAside, States
 from projections.catch_up import events_in
 from projections.fold import Part, fold, from_bytes, key_of, to_bytes
 from projections.view import Rejected
-from schemas.distributed import RejectedEntry
+from schemas.distributed import LONGEST_KEY, RejectedEntry
 from schemas.states import part_key
 from schemas.topics import TABLE_OF, TABLES, Table
 
 LARGEST_ENTRY = 1_000_000
 """Bytes of an entry; what is larger is set aside unread."""
-LARGEST_COPY = 500_000
-"""Bytes of an entry that is set aside with what it says."""
 LARGEST_PART = 900_000
 """Bytes of the entries of a part of a state: what the tables' topics take. One that would make it larger is set aside.
 """
@@ -78,7 +75,7 @@ class ProductFold:
             try:
                 parts = fold(first, last, recorded, event)
             except Exception as error:
-                rejected.append(Rejected(recorded.position, key, f"it cannot be folded: {error!r}"[:500]))
+                rejected.append(Rejected(recorded.position, key, f"it cannot be folded: {error!r}"))
                 continue
             if (len(recorded.value) > SMALL or key in self._bulky) and self._is_too_large(parts, recorded, rejected):
                 continue
@@ -119,7 +116,7 @@ class ProductFold:
                 self._add([record], changed, rejected)
             except Exception as error:
                 position = Position(self._partition, record.offset)
-                rejected.append(Rejected(position, "", f"it cannot be read: {error!r}"[:500]))
+                rejected.append(Rejected(position, "", f"it cannot be read: {error!r}"))
 
     def _forget_some(self) -> None:
         if self._most is not None and len(self._kept) > self._most:
@@ -131,16 +128,9 @@ class ProductFold:
         return [self._rejected(each, reasons[each.offset]) for each in records if each.offset in reasons]
 
     def _rejected(self, record: Record, reason: str) -> SetAside:
-        value = record.value
-        said = RejectedEntry(
-            topic=self._topic,
-            partition=self._partition,
-            offset=record.offset,
-            key=None if record.key is None else record.key.decode(errors="replace"),
-            reason=reason,
-            value=None if value is None or len(value) > LARGEST_COPY else base64.b64encode(value).decode(),
-        )
-        return SetAside(record.key, said.model_dump_json().encode())
+        key = record.key
+        said = RejectedEntry.of(self._topic, self._partition, record.offset, reason, key, record.value)
+        return SetAside(None if key is None else key[:LONGEST_KEY], said.model_dump_json().encode())
 
 
 def _unreadable(key: bytes | None, value: bytes | None) -> str | None:

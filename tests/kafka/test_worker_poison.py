@@ -32,6 +32,9 @@ def poison() -> list[tuple[bytes | None, bytes | None, str]]:
         (None, GOOD, "it has no key"),
         (KEY, None, "it has no value"),
         (KEY, b"x" * 2_000_000, "1000000 are the most"),
+        (b"k" * 600_000, GOOD, "is not its key"),
+        (b"k" * 200_000, b"x" * 499_000, "no event"),
+        (KEY, b'{"type":"' + b"t" * 460_000 + b'","kind":"number"}', "no event"),
     ]
 
 
@@ -55,6 +58,8 @@ def test_poison_goes_to_the_rejected_topic_and_stops_nobody(broker: Broker, tmp_
         entry, record_key = found[offset]
         assert (entry["topic"], entry["partition"]) == (broker.topics.ledger, 1)
         assert reason in entry["reason"]
-        assert record_key == key
+        assert record_key == (key and key[:1_000])
+        assert entry["key"] == (key and key[:1_000].decode(errors="replace"))
+        assert len(entry["reason"]) <= 500
         is_copied = value is not None and len(value) < 500_000
         assert entry["value"] == (base64.b64encode(value).decode() if is_copied and value is not None else None)
