@@ -68,7 +68,7 @@ def wanted(broker: Broker, layout: Layout) -> list[Wanted]:
     topics = broker.topics
     every = {"min.insync.replicas": str(layout.insync), "max.message.bytes": str(MAX_MESSAGE), "retention.bytes": "-1"}
     kept = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", **every}
-    lag = (2 * layout.max_staleness + 60) * SECOND
+    lag = max(LEAST_LAG, (2 * layout.max_staleness + 60) * SECOND)
     table = {
         "cleanup.policy": "compact", "min.compaction.lag.ms": str(lag), "segment.ms": str(max(lag, 600 * SECOND)),
         "min.cleanable.dirty.ratio": "0.3", "delete.retention.ms": str(max(DAY, 2 * lag)), **every,
@@ -227,6 +227,8 @@ def drift(broker: Broker, there: Mapping[str, Described], only: Collection[str] 
                 f"the topic {topic.name} has {found.partitions} partitions, the ledger {ledger.partitions}: they must "
                 "be equal"
             )
+        if found.partitions != topic.partitions and topic.name in (broker.topics.identities, broker.topics.evidence):
+            yield f"the topic {topic.name} has {found.partitions} partitions, and a ledger needs {topic.partitions}"
         yield from _settings_drift(topic, found)
 
 

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
-from ledger.adapters.kafka_topics import KafkaTopics
+from ledger.adapters.kafka_client import admin
+from ledger.adapters.kafka_topics import KafkaTopics, Layout
 from ledger.broker import Broker
 from stack.processes import wait_until
+from tests.consumers.commands import Commands
 from tests.kafka.gateways import Ran
 from tests.kafka.workers import LONG, MARKS, Worker, append, make_topics, simple_entries, tables
 
@@ -68,3 +70,36 @@ def test_a_worker_checks_at_every_start_and_not_only_at_its_first(broker: Broker
     wait_until(lambda: again.process.code is not None, LONG, "it ends")
     assert again.process.code == 2
     assert f"has {DRIFTS[0].setting}={DRIFTS[0].found}" in again.process.said()
+
+
+@pytest.mark.parametrize("max_staleness", [1, 29, 300])
+def test_topics_are_made_as_they_are_wanted_however_short_a_policy_lets_copies_grow_old(
+    max_staleness: int, broker: Broker
+) -> None:
+    with closing(KafkaTopics(broker)) as topics:
+        topics.create(Layout(partitions=1, replication_factor=1, max_staleness=max_staleness))
+        topics.check()
+
+
+def test_whoever_looks_at_the_topics_is_told_which_setting_is_wrong(broker: Broker, typed: Commands) -> None:
+    make_topics(broker)
+    assert typed.json("topics", "describe")["wrong"] == []
+    drift = DRIFTS[-1]
+    wrong = f"the topic {drifted(broker, drift)} has {drift.setting}={drift.found}, and a ledger needs {drift.needed}"
+    assert typed.json("topics", "describe", code=1)["wrong"] == [wrong]
+    answer = typed("topics", "describe")
+    assert (answer.code, answer.out.splitlines()[-1]) == (1, f"problem  {wrong}")
+
+
+@pytest.mark.parametrize("topic", ["identities", "evidence"])
+def test_whoever_opens_a_ledger_refuses_topics_in_which_a_tombstone_would_miss_what_it_erases(
+    topic: str, broker: Broker, typed: Commands
+) -> None:
+    make_topics(broker)
+    name = f"{broker.topics.prefix}.{topic}.v1"
+    with closing(admin(broker)) as altering, closing(KafkaTopics(broker)) as topics:
+        altering.create_partitions({name: 8})
+        wait_until(lambda: topics.describe()[name].partitions == 8, LONG, "it is so")
+    wrong = f"the topic {name} has 8 partitions, and a ledger needs 6"
+    assert typed.json("topics", "describe", code=1)["wrong"] == [wrong]
+    assert wrong in typed("policy", "show").err
