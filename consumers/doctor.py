@@ -12,6 +12,8 @@ from consumers.erasing_models import finish_in_models, unfinished
 from consumers.erasure import erased_refs, sweep
 from consumers.follow_ups import Queue
 from consumers.opened import Ledger
+from consumers.procedures import reference_of
+from ledger.errors import RefusedError
 from ledger.log import Log
 from schemas.encoding import UnreadableEvent, decode
 from schemas.errors import PreferenceLedgerError
@@ -39,6 +41,7 @@ def examine(ledger: Ledger, now: int) -> Iterator[Finding]:
     read = _Read()
     yield from _log(ledger, read)
     yield from _people(ledger, now)
+    yield from _policies(ledger, now)
     yield from _models(ledger)
     yield from _copies(ledger, now)
     yield from _queue(read)
@@ -114,6 +117,17 @@ def _people(ledger: Ledger, now: int) -> Iterator[Finding]:
     swept = sweep(ledger.log, ledger.people, now)
     if swept:
         yield Finding("ok", f"{swept} identities were removed that may not be kept: erased, or left over by a crash")
+
+
+def _policies(ledger: Ledger, now: int) -> Iterator[Finding]:
+    """The policy in force and those to come, by how old they let a copy be."""
+    reference = reference_of(ledger.view())
+    coming = [policy for policy in reference.policies if policy.effective_from > now]
+    for policy in (reference.policy(now), *coming):
+        try:
+            ledger.must_bear(policy)
+        except RefusedError as error:
+            yield Finding("problem", f"{error}")
 
 
 def _models(ledger: Ledger) -> Iterator[Finding]:

@@ -1,13 +1,15 @@
 """The ledger on Kafka: what it is made of on this machine, and how it begins."""
 
+import math
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
-from consumers.bootstrap.opening import begin, check_opening, make_folder, secret_of
+from consumers.bootstrap.opening import begin, check_opening, default_policy, make_folder, secret_of
 from consumers.opened import Ledger
 from consumers.settings import Settings
 from ledger.adapters.kafka_log import KafkaLog
 from ledger.adapters.kafka_people import KafkaPeople
-from ledger.adapters.kafka_topics import Described, KafkaTopics, Layout, drift
+from ledger.adapters.kafka_topics import Described, KafkaTopics, Layout, drift, staleness_limit_s
 from ledger.broker import Broker
 from ledger.errors import NotALedgerError
 from ledger.record import Recorder
@@ -54,6 +56,9 @@ def make_topics(settings: Settings, layout: Layout, empty: bool = False) -> list
     """
     broker = settings.broker()
     make_folder(settings.home)
+    if not empty:  # the first policy is in force at once, and the tables have to bear it
+        least = math.ceil(default_policy().lease_s)
+        layout = replace(layout, max_staleness=max(layout.max_staleness, least))
     with closing(KafkaTopics(broker)) as topics:
         made = topics.create(layout)
         there = topics.check()
@@ -103,7 +108,8 @@ def _assembled(settings: Settings, broker: Broker, there: dict[str, Described], 
         open_objects.callback(store.close)
         return store
 
-    return Ledger(settings, log, people, references, recorder, open_store, open_objects)
+    limit = staleness_limit_s(broker, there)
+    return Ledger(settings, log, people, references, recorder, open_store, open_objects, staleness_limit_s=limit)
 
 
 def open_log(settings: Settings) -> KafkaLog:

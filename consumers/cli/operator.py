@@ -82,6 +82,7 @@ def policy_publish(
         known = {other.label: other for other in reference_of(ledger.view()).policies}
         if policy.label in known and known[policy.label] != policy:
             raise RefusedError(f"{policy.label} is published already and says otherwise; give it a new version")
+        ledger.must_bear(policy)
         request = Operate(
             type="PolicyPublished", subject=OPERATOR_POLICY, details=details, evidence=evidence,
             origin=origin(actor, "cli", None), idempotency_key=idempotency_key or f"policy {policy.label}",

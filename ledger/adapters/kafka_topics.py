@@ -232,6 +232,12 @@ def drift(broker: Broker, there: Mapping[str, Described], only: Collection[str] 
         yield from _settings_drift(topic, found)
 
 
+def staleness_limit_s(broker: Broker, there: Mapping[str, Described]) -> float:
+    """What a policy's largest `max_staleness_s` must stay below: half of the time before the tables are compacted."""
+    lags = [int(there[name].settings["min.compaction.lag.ms"]) for name in broker.topics.tables.values()]
+    return min(lags) / (2 * SECOND)
+
+
 def _joined(broker: Broker, name: str) -> bool:
     """Whether a topic's partitions are those of the ledger, one by one."""
     return name in (*broker.topics.tables.values(), broker.topics.rejected)
