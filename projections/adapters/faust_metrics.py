@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from projections.adapters.faust_batch import Record
+from projections.adapters.faust_batch import Batch, Record
 from schemas.distributed import Watermark
 
 OLD_S = 0.9
@@ -33,7 +33,7 @@ class WorkerMetrics:
         self.owned = Gauge(f"{prefix}partitions_owned", "Partitions that are being folded.", registry=registry)
         self.lag = Gauge(f"{prefix}lag_events", "Entries not folded yet.", ["partition"], registry=registry)
         self.lag_time = Gauge(
-            f"{prefix}lag_seconds", "Age of the last entry folded, while there are others.", ["partition"],
+            f"{prefix}lag_seconds", "How long the oldest entry has waited that is not folded yet.", ["partition"],
             registry=registry,
         )  # fmt: skip
 
@@ -56,9 +56,8 @@ class WorkerMetrics:
         of = self.partitions.get(number)
         if of is not None and end is not None:
             behind = max(0, end - of.cursor)
-            age = max(0.0, time.time() - of.recorded_at / 1000) if behind and of.recorded_at else 0.0
             self.lag.labels(number).set(behind)
-            self.lag_time.labels(number).set(age)
+            self.lag_time.labels(number).set(of.waited(behind > 0))
 
 
 class PartitionMetrics:
@@ -68,7 +67,27 @@ class PartitionMetrics:
         self._worker = worker
         self._committed_at = worker.clock()
         self.cursor = mark.offset
-        self.recorded_at = mark.recorded_at
+        self._read: dict[int, int] = {}
+        """When the first entry was recorded (ms) of each batch that is not committed yet, by the batch's end."""
+        self._known_at = self._committed_at
+        """When it was last known of the oldest entry that waits since when it does, or that none waits."""
+
+    def read(self, batch: Batch) -> None:
+        """A batch has come, perhaps for a second time."""
+        if batch.records and batch.end > self.cursor:
+            self._read[batch.end] = batch.records[0].timestamp
+
+    def waited(self, is_behind: bool) -> float:
+        """Seconds since the oldest entry was recorded that is not committed yet, 0 where the partition is not behind.
+
+        While nothing was read of what is there, nobody here knows when that was recorded: then it is the time for which
+        that has been so.
+        """
+        now = self._worker.clock()
+        if is_behind and not self._read:
+            return now - self._known_at
+        self._known_at = now
+        return max(0.0, time.time() - min(self._read.values()) / 1000) if is_behind else 0.0
 
     def folded(self, events: int, seconds: float) -> None:
         """A batch was folded."""
@@ -79,8 +98,8 @@ class PartitionMetrics:
         """A transaction was committed."""
         self._committed_at = self._worker.clock()
         self.cursor = cursor
+        self._read = {end: recorded_at for end, recorded_at in self._read.items() if end > cursor}
         if records:
-            self.recorded_at = records[-1].timestamp
             self._worker.events.inc(len(records))
             self._worker.rejected.inc(rejected)
         self._worker.transactions.inc()

@@ -76,6 +76,7 @@ class Partition:
 
     async def put(self, batch: Batch) -> None:
         """Hands in what was read; waits while too much is waiting."""
+        self._metrics.read(batch)
         await self._waiting.put(batch)
 
     def end(self) -> None:
