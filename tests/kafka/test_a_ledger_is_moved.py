@@ -23,6 +23,7 @@ from ledger.errors import LedgerError, NotALedgerError, RefusedError
 from ledger.leaves import leaf
 from ledger.log import Log, Recorded
 from ledger.requests import Amend, Grant, Link, Operate, Origin, Revoke
+from schemas.encoding import decode
 from schemas.errors import InputError
 from schemas.events import OPERATOR_INBOX
 from schemas.subject import Subject
@@ -87,6 +88,13 @@ def assert_moved(old: Sequence[Recorded], new: Log) -> None:
         assert leaves(list(new.read_subject(key))) == leaves(of_key)
 
 
+def words_of(ledger: Ledger) -> dict[str, str]:
+    """What people said, by the event that it is the evidence of."""
+    events = [decode(recorded.value) for recorded in everything(ledger.log)]
+    found = {each.event_id: ledger.people.evidence(each.subject, each.event_id) for each in events}
+    return {event_id: words.text for event_id, words in found.items() if words is not None}
+
+
 def test_everything_is_moved_and_the_old_ledger_is_shut(
     embedded: Settings, broker_address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,16 +103,19 @@ def test_everything_is_moved_and_the_old_ledger_is_shut(
         old = everything(ledger.log)
         gone = ledger.ref(Subject("email", "jean@example.org"))
         people = {ref: ledger.people.identity(ref) for ref in ledger.people.all_refs()}
+        words = words_of(ledger)
         decided = ledger.gate().decide(SISTER, channel="sms", purpose="marketing.offers").reason
     to = topics_for(embedded, broker_address)
     moved = move(embedded, to, lambda _entries: None)
-    assert (moved.entries, moved.identities, moved.erased, moved.looks) == (len(old), len(people), 1, 1)
+    assert moved == (len(old), len(people), len(words), 1, 1)
     assert move(embedded, to, lambda _entries: None) == moved
     with pytest.raises(NotALedgerError, match="was moved"):
         open_ledger(embedded)
     with open_ledger(to) as ledger:
         assert_moved(old, ledger.log)
         assert {ref: ledger.people.identity(ref) for ref in ledger.people.all_refs()} == people
+        assert list(words_of(ledger).values()) == ["STOPP"]
+        assert words_of(ledger) == words
         assert [by for _at, _ref, by, _what in ledger.people.looks()] == ["agent:ada"]
         assert ledger.gate().decide(SISTER, channel="sms", purpose="marketing.offers").reason == decided
         ledger.recorder.record(Revoke(subject=Subject("email", "jean@example.org"), origin=PERSON))
