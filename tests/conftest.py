@@ -7,6 +7,8 @@ import pytest
 
 from tests.consumers.commands import Commands
 
+# What a run of an hour has found is to be read in its output.
+pytest.register_assert_rewrite("tests.kafka.judged", "tests.kafka.remains")
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -36,7 +36,9 @@ def poison(scene: Scene, rng: Random) -> None:
     topics = broker.topics
     for topic in (topics.ledger, topics.receipts, topics.decisions, topics.identities, topics.evidence):
         keys = (rng.randbytes(16).hex().encode(), rng.choice(KEYS))
-        put(broker, topic, *((key, rng.choice(GARBAGE)) for key in keys))
+        offsets = put(broker, topic, *((key, rng.choice(GARBAGE)) for key in keys))
+        if topic == topics.ledger:
+            scene.story.poison += [(0, offset) for offset in offsets]
 
 
 def poison_tables(scene: Scene, rng: Random) -> None:
@@ -66,7 +68,9 @@ def large_record(scene: Scene, rng: Random) -> None:
     topics = broker.topics
     with closing(producer(broker, max_request_size=2 * LARGE)) as writing:
         for topic in (topics.ledger, topics.receipts, topics.decisions, topics.identities, topics.evidence):
-            writing.send(topic, b"x" * LARGE, key=rng.randbytes(16).hex().encode()).get(30)
+            put_at = writing.send(topic, b"x" * LARGE, key=rng.randbytes(16).hex().encode()).get(30)
+            if topic == topics.ledger:
+                scene.story.poison.append((put_at.partition, put_at.offset))
 
 
 def spoil_snapshot(scene: Scene, rng: Random) -> None:
@@ -129,7 +133,8 @@ def _refuses(scene: Scene, part: Part, until: Callable[[str], bool], **environme
     before = log.stat().st_size
     part.start(**environment)
     wait_until(lambda: until(log.read_bytes()[before:].decode("utf-8", "replace")), READY_S, f"{part.name} refuses")
-    scene.story.refusing.append(Refusing(part.name, since, time.monotonic()))
+    has_another_secret = "PREFLEDGER_SECRET_FILE" in environment
+    scene.story.refusing.append(Refusing(part.name, since, time.monotonic(), has_another_secret))
 
 
 def _references(scene: Scene) -> References:

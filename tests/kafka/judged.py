@@ -2,35 +2,29 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import pytest
 
 from consumers.bootstrap import open_ledger
 from consumers.history_scan import every_event
-from ledger.adapters.kafka_client import consumer
-from ledger.adapters.kafka_decisions import KafkaDecisions
-from ledger.decisions import UnreadableDecisionError
-from ledger.log import Position
+from ledger.people import Identity
 from ledger.record import Receipt
-from projections.rebuilt import Rebuilt
+from schemas.decision import RULES
 from schemas.events import StatementCorrected
 from schemas.subject import Subject
 from schemas.times import parse_time
-from schemas.topics import WATERMARK
-from stack.processes import wait_until
 from tests import reference_model
-from tests.kafka.stage import Part, Stage
-from tests.kafka.story import CHANNEL, NEVER_NEEDS, NUMBERS, STALE, Asked, Story
-from tests.reference_model import Case, Fact, Message, answer_of, distinct, policy_at
+from tests.kafka.answered import Answer
+from tests.kafka.stage import Stage
+from tests.kafka.story import NEVER_NEEDS, NUMBERS, STALE, Asked, Refusing, Story
+from tests.reference_model import Case, Fact, Message, answer_of, distinct, halts, never_needs_consent, policy_at
 
-POLL_MS = 200
 OFF_MS = 120_000
 """So far a gateway's time may be from ours: a broker that stood still made its receipts old. Clocks are an hour off."""
-FOUND_S = 180
 AT_ONCE = 500
 """Answers that one of several processes judges before it tells."""
 
@@ -81,57 +75,105 @@ def _among_its_own(happened: Callable[..., list[Fact]]) -> Callable[..., list[Fa
     return asked
 
 
+class Wrong(NamedTuple):
+    """An answer, and of each field that should be otherwise what it should be."""
+
+    answer: Answer
+    expected: Mapping[str, object]
+
+
+def _differing(answer: Answer, expected: Mapping[str, object]) -> dict[str, object]:
+    given = answer._asdict()
+    return {name: value for name, value in expected.items() if given[name] != value}
+
+
 class Judge:
     """Holds a story against the ledger and the reference model."""
 
-    def __init__(self, stage: Stage, story: Story) -> None:
-        self._story = story
-        self._facts: dict[str, list[Fact]] = defaultdict(list)
-        self._positions: dict[str, Position] = {}
-        with open_ledger(stage.settings) as ledger:
-            self._refs = {number: ledger.ref(Subject("number", number)) for number in NUMBERS}
-            self._known = ledger.people.identities(list(self._refs.values()))
-            for recorded, event in every_event(ledger.log):
-                self._facts[event.subject].append(Fact(recorded.position, recorded.recorded_at, event))
-                self._positions[event.event_id] = recorded.position
-        self._facts = defaultdict(list, {subject: distinct(facts) for subject, facts in self._facts.items()})
+    def __init__(
+        self, story: Story, refs: Mapping[str, str], facts: Iterable[Fact], known: Mapping[str, Identity]
+    ) -> None:
+        """`refs`: the reference of each number; `facts`: all of the ledger; `known`: whose each reference is."""
+        self.story, self._refs, self._known = story, refs, known
+        self.answers = [Answer.of_gateway(asked.gateway, asked.said, refs) for asked in story.asked]
+        by_subject: dict[str, list[Fact]] = defaultdict(list)
+        for fact in facts:
+            by_subject[fact.event.subject].append(fact)
+        self._positions = {one.event.event_id: one.position for facts in by_subject.values() for one in facts}
+        self._facts = defaultdict(list, {subject: distinct(facts) for subject, facts in by_subject.items()})
         self._operator = [fact for subject, facts in self._facts.items() if ":" in subject for fact in facts]
         # Without corrections every event stands: nothing has to be looked at in pairs for each of the answers.
         assert not any(isinstance(fact.event, StatementCorrected) for facts in self._facts.values() for fact in facts)
 
+    @classmethod
+    def of(cls, stage: Stage, story: Story) -> Self:
+        """Of what a stage's ledger holds now."""
+        with open_ledger(stage.settings) as ledger:
+            refs = {number: ledger.ref(Subject("number", number)) for number in NUMBERS}
+            facts = [Fact(one.position, one.recorded_at, event) for one, event in every_event(ledger.log)]
+            return cls(story, refs, facts, ledger.people.identities(list(refs.values())))
+
     def lost(self) -> list[Receipt]:
         """Acknowledged events that the ledger does not hold where it said."""
-        return [one for one in self._story.acknowledged if self._positions.get(one.event_id) != one.position]
+        return [one for one in self.story.acknowledged if self._positions.get(one.event_id) != one.position]
 
-    def wrong(self) -> list[tuple[Asked, str]]:
+    def wrong(self, answers: Sequence[Answer]) -> list[Wrong]:
         """Answers that are not the reference model's at the watermark that they name."""
-        asked = self._story.asked
-        parts = [asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE)]
+        parts = [answers[start : start + AT_ONCE] for start in range(0, len(answers), AT_ONCE)]
         with get_context("fork").Pool(initializer=_judging_for, initargs=(self,)) as others:
             return [one for some in others.imap(_wrong, parts) for one in some]
 
-    def wrong_of(self, some: Sequence[Asked]) -> list[tuple[Asked, str]]:
-        """As `wrong`, of some of the answers."""
+    def wrong_of(self, some: Sequence[Answer]) -> list[Wrong]:
+        """As `wrong`, in this process."""
+        found = []
         with remembering():
-            expected = [self._expected(asked.said) for asked in some]
-        return [
-            (asked, said)
-            for asked, said in zip(some, expected, strict=True)
-            if said not in (None, asked.said["reason"])
-        ]
+            for answer in some:
+                unordered = answer._replace(evidence=frozenset(answer.evidence))
+                if otherwise := _differing(unordered, self._expected(answer)):
+                    found.append(Wrong(answer, otherwise))
+        return found
 
-    def _expected(self, said: Mapping[str, Any]) -> str | None:
-        """The reason that the rules give; None where the gateway said that it does not know enough."""
-        if said["reason"] == STALE:
-            return None
-        contact = self._refs[said["subject"]]
-        known = {int(partition): offset for partition, offset in said["watermark"].items()}
-        own = self._facts[contact]
+    def _expected(self, answer: Answer) -> dict[str, object]:
+        """What the rules give, of what a record holds."""
+        case = self._case(answer)
+        allowed, reason, evidence = (False, STALE, frozenset()) if _is_too_old(case, answer) else answer_of(case)
+        return {
+            "allowed": allowed, "reason": reason, "rule": RULES[answer.reason], "policy": case.policy.label,
+            "evidence": evidence,
+        }  # fmt: skip
+
+    def _case(self, answer: Answer) -> Case:
+        own = self._facts[answer.subject]
         names = {fact.event.account for fact in own if hasattr(fact.event, "account")}
         about = [*self._operator, *own, *(fact for name in names for fact in self._facts[name])]
-        message = Message(contact, said["channel"], said["purpose"], said["brand"], "CA", None, parse_time(said["at"]))
-        events = [fact for fact in about if fact.position.offset < known.get(fact.position.partition, 0)]
-        return answer_of(Case(events, message, policy_at(events, message.at))).reason
+        events = [fact for fact in about if fact.position.offset < answer.watermark.get(fact.position.partition, 0)]
+        said = (answer.subject, answer.channel, answer.purpose, answer.brand)
+        message = Message(*said, jurisdiction="CA", sender=None, at=answer.at)
+        return Case(events, message, policy_at(events, message.at))
+
+    def otherwise_on_record(self, records: Iterable[Answer]) -> list[Wrong]:
+        """Records that do not say what was answered; what was answered is what they should say.
+
+        Until a gateway finds that it was given another secret, it says no by references of nobody.
+        """
+        answered = {answer.decision_id: answer for answer in self.answers}
+        strange = {
+            str(asked.said["decision_id"])
+            for asked in self.story.asked
+            if any(one.has_another_secret for one in self._refusing(asked))
+        }
+        found = []
+        for record in records:
+            answer = answered.get(record.decision_id, record)
+            ours = {"subject": record.subject} if record.decision_id in strange else {}
+            if otherwise := _differing(record, answer._asdict() | ours):
+                found.append(Wrong(record, otherwise))
+        return found
+
+    def unheard(self, records: Iterable[Answer]) -> list[Answer]:
+        """Records of answers that did not reach whoever asked, about those who are spoken of."""
+        answered, spoken_of = {answer.decision_id for answer in self.answers}, set(self._refs.values())
+        return [one for one in records if one.decision_id not in answered and one.subject in spoken_of]
 
     def forgotten(self) -> list[str]:
         """Numbers of whom there are events, and of whom nobody knows any more whose they are."""
@@ -152,15 +194,15 @@ class Judge:
 
     def unfounded(self) -> list[Asked]:
         """Answers of a gateway while it had nothing but what is of another ledger or of another secret."""
-        return [
-            asked
-            for asked in self._story.asked
-            if asked.said["reason"] != STALE
-            and any(one.gateway == asked.gateway and one.since <= asked.at <= one.until for one in self._story.refusing)
-        ]
+        return [asked for asked in self.story.asked if asked.said["reason"] != STALE and any(self._refusing(asked))]
+
+    def _refusing(self, asked: Asked) -> Iterator[Refusing]:
+        for one in self.story.refusing:
+            if one.gateway == asked.gateway and one.since <= asked.at <= one.until:
+                yield one
 
     def _allowing(self) -> Iterator[Asked]:
-        for asked in self._story.asked:
+        for asked in self.story.asked:
             if asked.said["allowed"] and asked.said["purpose"] != NEVER_NEEDS:
                 yield asked
 
@@ -168,7 +210,7 @@ class Judge:
         """Answers that allow what needs consent, from before an event that was known to be in force when they were
         asked for."""
         found = []
-        enforced = sorted(self._story.enforced, key=lambda one: one.known_at)
+        enforced = sorted(self.story.enforced, key=lambda one: one.known_at)
         for asked in self._allowing():
             for one in enforced:
                 if one.known_at >= asked.at:
@@ -179,6 +221,14 @@ class Judge:
         return found
 
 
+def _is_too_old(case: Case, answer: Answer) -> bool:
+    """Whether the copy was older than the policy allows; it tells of codes and of the stop switch all the same."""
+    if never_needs_consent(case) or halts(case):
+        return False
+    limit_ms = case.policy.max_staleness_s(case.message.purpose) * 1_000
+    return answer.staleness_ms is None or answer.staleness_ms > limit_ms
+
+
 _judge: list[Judge] = []
 
 
@@ -186,7 +236,7 @@ def _judging_for(judge: Judge) -> None:
     _judge[:] = [judge]
 
 
-def _wrong(some: Sequence[Asked]) -> list[tuple[Asked, str]]:
+def _wrong(some: Sequence[Answer]) -> list[Wrong]:
     return _judge[0].wrong_of(some)
 
 
@@ -200,74 +250,11 @@ def judged(judge: Judge, story: Story) -> None:
     assert story.acknowledged
     assert story.enforced
     assert judge.lost() == []
-    wrong = judge.wrong()
+    wrong = judge.wrong(judge.answers)
     assert not wrong, f"{len(wrong)} wrong answers, the first: {wrong[:3]}"
     assert judge.too_late() == []
     assert judge.by_another_clock() == []
     assert judge.unfounded() == []
     assert judge.forgotten() == []
-    known = sum(count for reason, count in reasons.items() if reason != "stale")
+    known = sum(count for reason, count in reasons.items() if reason != STALE)
     assert known > len(story.asked) / 10, reasons
-
-
-def decisions_are_on_record(stage: Stage, story: Story) -> None:
-    """All that was answered, also by gateways that were killed since: another process logs it then.
-
-    What could not be logged while the broker was away, the next process of that gateway finds within a minute.
-    """
-    asked = {str(one.said["decision_id"]) for one in story.asked}
-    with closing(KafkaDecisions(stage.settings.broker())) as log:
-        wait_until(lambda: not asked - _on_record(log), FOUND_S, "all that was answered is on record", every=10)
-
-
-def _on_record(log: KafkaDecisions) -> set[str]:
-    found = set()
-    for stored in log.scan():
-        with suppress(UnreadableDecisionError):  # what a fault has put there
-            found.add(stored.read().decision_id)
-    return found
-
-
-def tables_are_a_fold_of_the_ledger(stage: Stage, story: Story) -> None:
-    """The compacted topics hold, byte for byte, what a fold from the first event gives: nothing lost, nothing twice.
-
-    What a fault has put there of those of whom nobody speaks lies where it was put, and denies.
-    """
-    with open_ledger(stage.settings) as ledger:
-        expected = dict(Rebuilt(ledger.log).all_parts()) | story.poisoned
-    found = committed_states(stage)
-    assert found.keys() == expected.keys()
-    assert [key for key in expected if found[key] != expected[key]] == []
-    for gateway in stage.gateways:
-        for number in story.held:
-            wait_until(lambda by=gateway, whom=number: _holds(by, whom), FOUND_S, f"{gateway.name} holds {number}")  # type: ignore[misc]
-
-
-def _holds(gateway: Part, number: str) -> bool:
-    """Whether a gateway says so; it may be stale, or too busy to answer, but it allows nothing meanwhile."""
-    said = gateway.decide(contact=number, channel=CHANNEL, purpose="marketing.offers")
-    assert said is None or not said["allowed"], (gateway.name, said)
-    assert said is None or said["reason"] in (STALE, "held_for_review"), (gateway.name, said)
-    return said is not None and said["reason"] == "held_for_review"
-
-
-def committed_states(stage: Stage) -> dict[str, bytes]:
-    """The last committed value of every key of the three tables."""
-    from kafka import TopicPartition
-
-    broker = stage.settings.broker()
-    states: dict[str, bytes] = {}
-    with closing(consumer(broker, isolation_level="read_committed")) as reading:
-        places = [
-            TopicPartition(topic, partition)
-            for topic in broker.topics.tables.values()
-            for partition in range(stage.partitions)
-        ]
-        reading.assign(places)
-        reading.seek_to_beginning(*places)
-        ends = reading.end_offsets(places)
-        while any(reading.position(place) < ends[place] for place in places):
-            for records in reading.poll(timeout_ms=POLL_MS).values():
-                for record in records:
-                    states[record.key.decode()] = record.value
-    return {key: value for key, value in states.items() if not key.startswith(WATERMARK)}

@@ -2,9 +2,10 @@
 
 People say yes and no, join accounts and leave them, all through the ledger's own door; gateways are asked all the
 time; and something is always being killed, stopped, cut off or forged (`faults.py`, `forgeries.py`). At the end five
-things must be true, whatever happened: nothing that was acknowledged is lost, nothing is applied twice, every answer of
-every gateway is the reference model's at the watermark that it named, none is from before an event that was known
-to be enforced when it was asked for, and all of them are on record (`judged.py`).
+things must be true, whatever happened: nothing that was acknowledged is lost, nothing is applied or set aside twice,
+every answer of every gateway is the reference model's at the watermark that it named, with its evidence, none is from
+before an event that was known to be enforced when it was asked for, and all of them are on record as they were given
+(`judged.py`, `remains.py`).
 """
 
 import time

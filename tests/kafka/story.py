@@ -37,6 +37,8 @@ class Refusing(NamedTuple):
     gateway: str
     since: float
     until: float
+    has_another_secret: bool = False
+    """Then what it puts on record meanwhile is about references of nobody."""
 
 
 @dataclass
@@ -48,6 +50,8 @@ class Story:
     enforced: list[Enforced] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     refusing: list[Refusing] = field(default_factory=list)
+    poison: list[tuple[int, int]] = field(default_factory=list)
+    """Partition and offset of each entry of the ledger that is none."""
     poisoned: dict[str, bytes] = field(default_factory=dict)
     """What nobody of ours wrote to the tables: keys of subjects that nobody speaks about, and the value of each."""
     held: set[str] = field(default_factory=set)

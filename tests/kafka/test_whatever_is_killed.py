@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.judged import Judge, decisions_are_on_record, judged, tables_are_a_fold_of_the_ledger
+from tests.kafka.judged import Judge, judged
 from tests.kafka.longrun import EVERYTHING, LongRun
+from tests.kafka.remains import decisions_are_on_record, poison_is_set_aside_once, tables_are_a_fold_of_the_ledger
 from tests.kafka.stage import Stage
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
@@ -17,7 +18,9 @@ OF_A_MINUTE = [name for name in EVERYTHING if name != "cut_off_gateway"]
 def test_nothing_is_lost_nothing_is_applied_twice_and_no_answer_is_wrong(tmp_path: Path) -> None:
     with Stage(tmp_path, workers=2, gateways=2) as stage:
         story = LongRun(stage, seed=8, faults=OF_A_MINUTE).run(60)
-        judged(Judge(stage, story), story)
+        judge = Judge.of(stage, story)
+        judged(judge, story)
         tables_are_a_fold_of_the_ledger(stage, story)
-        decisions_are_on_record(stage, story)
+        decisions_are_on_record(stage, judge)
+        poison_is_set_aside_once(stage.settings.broker(), story)
         assert len(set(story.faults)) >= 3, "of nineteen kinds a minute has time for some"

@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-import orjson
 import pytest
 
 from ledger.adapters.kafka_client import consumer, library
@@ -30,6 +29,7 @@ from tests.kafka.workers import (
     ends,
     make_topics,
     must_be_exact,
+    set_aside,
     simple_entries,
     tables,
     told,
@@ -53,15 +53,12 @@ def poisoned(events: list[Entry]) -> list[Entry]:
 def must_be_set_aside_once(broker: Broker) -> None:
     """Every poison of the ledger stands in the rejected topic, once, by its position; and nothing else does."""
     poison = [
-        (partition, record.offset)
+        (broker.topics.ledger, partition, record.offset)
         for partition, records in told(broker, broker.topics.ledger).items()
         for record in records
         if record.value == POISON
     ]
-    every = [record for records in told(broker, broker.topics.rejected).values() for record in records]
-    found = [orjson.loads(record.value or b"") for record in every]
-    assert sorted((one["partition"], one["offset"]) for one in found) == sorted(poison)
-    assert {one["topic"] for one in found} == {broker.topics.ledger}
+    assert set_aside(broker) == sorted(poison)
 
 
 class Flow:

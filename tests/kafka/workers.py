@@ -100,6 +100,13 @@ def told(broker: Broker, topic: str) -> dict[int, list[Told]]:
     return found
 
 
+def set_aside(broker: Broker) -> list[tuple[str, int, int]]:
+    """Topic, partition and offset of what was set aside, in order, as often as it was."""
+    every = [record for records in told(broker, broker.topics.rejected).values() for record in records]
+    entries = [orjson.loads(record.value or b"") for record in every]
+    return sorted((entry["topic"], entry["partition"], entry["offset"]) for entry in entries)
+
+
 class LedgerAsRead:
     """The ledger's topic as a log: what the embedded fold reads."""
 
