@@ -1,6 +1,6 @@
 """A record that nobody of ours would write, in each of the topics beside the ledger: who reads it goes on without it.
 
-Of the ledger itself and of by-number see `test_worker_poison.py` and `test_gateway_faults.py`, of the decisions
+Of the ledger itself see `test_worker_poison.py`, of by-number at a gateway `test_gateway_faults.py`, of the decisions
 `test_kafka_decisions.py`; how often an entry is set aside is in `test_worker_faults.py`. Nothing of ours reads rejected
 entries and replies (`docs/topics.md`).
 """
@@ -9,7 +9,6 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-import orjson
 import pytest
 
 from consumers.adapters.kafka_receipts import KafkaReceipts
@@ -17,20 +16,33 @@ from ledger.adapters.kafka_client import producer
 from ledger.broker import Broker
 from ledger.people import Identity
 from schemas.encoding import encode
-from schemas.topics import partition_of
+from schemas.events import Event
+from schemas.topics import TABLE_OF, Table, partition_of
 from stack.processes import wait_until
 from tests.consumers.asking import REFERENCES
 from tests.contracts.people import identity, words
-from tests.controls import EVENTS
+from tests.controls import EVENTS, event_id
 from tests.kafka.gateways import gateway, offers
 from tests.kafka.kafka_logs import new_place
 from tests.kafka.table_writer import TableWriter
 from tests.kafka.test_confirmations_of_real_gateways import confirming, said
-from tests.kafka.workers import MARKS, Worker, append, folded, make_topics, simple_entries, tables, told, wait_for_all
+from tests.kafka.workers import (
+    MARKS,
+    Worker,
+    append,
+    folded,
+    make_topics,
+    set_aside,
+    simple_entries,
+    tables,
+    wait_for_all,
+)
 
 pytestmark = MARKS
 LONG = 60.0
 GARBAGE = [b"\xff" * 40, b"", b"{", b"[]", b"{}", b"null", b"x" * 900_000, None]
+SAYS = ("PreferenceGranted", "PreferenceRevoked", "TrafficHalted")
+"""Of a number, of an account and of the operator."""
 KEYS = [b"\xff\xfe", b"", b"~", b"~erased/", b"~look/", b"~look/\xff", b"/", b"f" * 32]
 
 
@@ -43,9 +55,7 @@ def put(broker: Broker, topic: str, *records: tuple[bytes | None, bytes | None],
 
 def rejected(broker: Broker, topic: str) -> set[tuple[int, int]]:
     """What was set aside of a topic: partitions and offsets."""
-    every = [record for records in told(broker, broker.topics.rejected).values() for record in records]
-    entries = [orjson.loads(record.value or b"") for record in every]
-    return {(entry["partition"], entry["offset"]) for entry in entries if entry["topic"] == topic}
+    return {(partition, offset) for of, partition, offset in set_aside(broker) if of == topic}
 
 
 def test_by_account_a_gateway_holds_all_numbers_of_that_account_and_of_no_other(broker: Broker, tmp_path: Path) -> None:
@@ -74,16 +84,16 @@ def test_by_account_a_gateway_holds_all_numbers_of_that_account_and_of_no_other(
         wait_until(lambda: len(rejected(broker, topic)) == len(GARBAGE) + 2, LONG, "they are set aside")
 
 
-def test_by_account_a_worker_sets_aside_what_it_cannot_add_and_folds_all_the_rest(
-    broker: Broker, tmp_path: Path
+@pytest.mark.parametrize(("table", "type_"), [(TABLE_OF[EVENTS[type_].kind], type_) for type_ in SAYS])
+def test_a_worker_sets_aside_what_it_cannot_add_and_folds_all_the_rest(
+    table: Table, type_: str, broker: Broker, tmp_path: Path
 ) -> None:
     make_topics(broker)
-    event = EVENTS["PreferenceRevoked"].model_copy(update={"kind": "account"})
-    keys = [f"{place:032x}" for place in range(len(GARBAGE) - 1)]  # a tombstone leaves nothing that could be poison
-    for key, value in zip(keys, GARBAGE, strict=False):
-        table = broker.topics.table("by-account")
-        put(broker, table, (key.encode(), value), partition=partition_of(key, 4))
-    own = [event.model_copy(update={"subject": key, "event_id": key_as_id(key)}) for key in keys]
+    poison = GARBAGE[:-1]  # a tombstone leaves nothing that could be poison
+    own = [about_another(type_, place) for place in range(len(poison))]
+    keys = [one.subject for one in own]
+    for key, value in zip(keys, poison, strict=True):
+        put(broker, broker.topics.table(table), (key.encode(), value), partition=partition_of(key, 4))
     append(broker, [(one.subject, encode(one)) for one in own] + simple_entries(9, 100, 10))
     with Worker(broker, tmp_path) as worker:
         wait_for_all(broker)
@@ -93,6 +103,13 @@ def test_by_account_a_worker_sets_aside_what_it_cannot_add_and_folds_all_the_res
     found, expected = tables(broker).parts, folded(broker)
     assert found.keys() == expected.keys()
     assert {key for key in expected if found[key] != expected[key]} == set(keys)
+
+
+def about_another(type_: str, place: int) -> Event:
+    """An event about a subject of its own."""
+    example = EVENTS[type_]
+    key = f"operator:{chr(ord('a') + place)}" if example.kind == "operator" else f"{place:032x}"
+    return example.model_copy(update={"subject": key, "event_id": event_id(place)})
 
 
 def test_a_watermark_that_cannot_be_read_ends_a_worker_at_its_start_and_says_what_to_do(
@@ -108,11 +125,6 @@ def test_a_watermark_that_cannot_be_read_ends_a_worker_at_its_start_and_says_wha
         assert worker.process.code == 2
         assert "by-account's watermark of partition 1 cannot be read" in worker.process.said()
         assert "prefledger worker rebuild" in worker.process.said()
-
-
-def key_as_id(key: str) -> str:
-    """An event id of its own for each."""
-    return f"0199a0a8-3c00-7000-8000-{key[-12:]}"
 
 
 def test_receipts_that_are_none_say_nothing_to_a_confirmation(broker: Broker, tmp_path: Path) -> None:
