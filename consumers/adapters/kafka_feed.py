@@ -1,14 +1,15 @@
 """The three tables, and the ends of the ledger, as kafka-python reads them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from consumers.gateway.ports import Place
 from consumers.replica.errors import OutrunError
-from ledger.adapters.kafka_client import consumer, explained, library, missing
+from ledger.adapters.kafka_client import admin, consumer, explained, library, missing
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
-from schemas.topics import TABLES
+from schemas.topics import TABLES, Table
 
 READING = "read the tables"
 ASKING = "ask where the ledger ends"
@@ -40,6 +41,15 @@ class KafkaFeed:
         for topic in self._places:
             self._consumer.seek(topic, 0)
             self._consumer.pause(topic)
+
+    def topics(self) -> dict[Table, str]:
+        """By a connection of its own: a consumer goes by what it heard minutes ago."""
+        with explained(self._broker, READING), closing(admin(self._broker)) as asking:
+            described = asking.describe_topics(list(self._table_of))
+        found = {self._table_of[one["name"]]: str(one["topic_id"]) for one in described if not one["error_code"]}
+        if len(found) != len(self._table_of):
+            raise UnavailableError(f"the broker {self._broker.name} does not say which topics the tables are now")
+        return found
 
     def ends(self) -> dict[Place, int]:
         """The last stable offsets."""

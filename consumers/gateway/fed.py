@@ -9,6 +9,7 @@ from consumers.gateway.following import Follower, Progress
 from consumers.gateway.ports import Feed, Place
 from consumers.replica import Replica
 from ledger.errors import UnavailableError
+from schemas.topics import Table
 
 PATIENCE_S = 5.0
 __all__ = ["Fed", "Feeder", "Followed"]
@@ -23,10 +24,13 @@ class Feeder:
         self._channel, self._child = with_channel(main)
         self.pid = self._child.pid
 
-    def begin(self, connect: Callable[[], Feed], follower: Follower, positions: Mapping[Place, int]) -> None:
+    def begin(
+        self, connect: Callable[[], Feed], follower: Follower, positions: Mapping[Place, int],
+        topics: Mapping[Table, str],
+    ) -> None:  # fmt: skip
         """It goes on from where a follower is in this process. Raises UnavailableError where it has ended."""
         try:
-            self._channel.send(Begin(connect, follower, positions))
+            self._channel.send(Begin(connect, follower, positions, topics))
         except OSError as error:
             raise UnavailableError(ENDED) from error
 

@@ -7,6 +7,7 @@ it ends.
 """
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -18,18 +19,22 @@ from contextlib import closing, suppress
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from consumers.gateway.following import Follower, Progress
+from consumers.gateway.following import Follower, Progress, must_still_be
 from consumers.gateway.ports import Feed, Place, Record
 from consumers.gateway.reading import Unreadable
 from consumers.replica.front import Changes, prepared
 from ledger.errors import LedgerError
 from projections.statement import Fields
+from schemas.topics import Table
 
 POLL_S = 0.1
 REST_S = 0.005
 """How long it waits after it has taken something: what comes meanwhile is taken in one piece, which costs far less."""
 TELL_S = 0.5
 """How often it says how far it is where nothing is new."""
+SILENCE_S = 2.0
+"""Workers write at least every second. Who hears nothing for longer may have slept while the tables were made anew, and
+may stand in the middle of the new ones; who was awake has met their beginning, and that its position is not there."""
 
 
 class Begin(NamedTuple):
@@ -38,6 +43,8 @@ class Begin(NamedTuple):
     connect: Callable[[], Feed]
     follower: Follower
     positions: Mapping[Place, int]
+    topics: Mapping[Table, str]
+    """Of which the positions are."""
 
 
 class Found(NamedTuple):
@@ -103,9 +110,13 @@ def follow(channel: Connection, begin: Begin) -> None:
     follower.goes_on(outgoing, outgoing.report)
     with closing(begin.connect()) as feed:
         feed.follow(begin.positions)
-        told_at = 0.0
+        told_at, heard_at = 0.0, -math.inf
         while True:
             batches = feed.poll(POLL_S)
+            if batches:
+                if time.monotonic() - heard_at > SILENCE_S:
+                    must_still_be(begin.topics, feed)
+                heard_at = time.monotonic()
             is_new = bool(batches) and follower.take(batches)
             if is_new or outgoing.unread or time.monotonic() - told_at >= TELL_S:
                 channel.send(outgoing.taken(follower.progress(), is_new))

@@ -7,6 +7,7 @@ from consumers.gateway.joining import Join, Step
 from consumers.gateway.loading import Pieces
 from consumers.gateway.ports import Feed, Place, Record
 from consumers.gateway.reading import FAULTS, Unreadable, held, read
+from consumers.replica.errors import OutrunError
 from consumers.replica.load import ASKED
 from projections import history
 from projections.statement import Fields
@@ -29,6 +30,12 @@ def read_past(feed: Feed, ends: Mapping[Place, int], goes_on: Callable[[], bool]
     while open_ and goes_on():
         yield feed.poll(POLL_S)
         open_ = {place: end for place, end in open_.items() if feed.position(place) < end}
+
+
+def must_still_be(topics: Mapping[Table, str], feed: Feed) -> None:
+    """Raises OutrunError where the tables were made anew since they were these topics: offsets in those say nothing."""
+    if feed.topics() != topics:
+        raise OutrunError("the tables were made anew meanwhile; the copy is loaded from the topics")
 
 
 class Reached(NamedTuple):

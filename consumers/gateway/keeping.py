@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from consumers.gateway.fed import Fed, Feeder, Followed
-from consumers.gateway.following import POLL_S, Follower, read_past
+from consumers.gateway.following import POLL_S, Follower, must_still_be, read_past
 from consumers.gateway.loading import Spill
 from consumers.gateway.ports import Feed, Place, Ports, Record
 from consumers.gateway.reading import Unreadable
@@ -28,9 +28,10 @@ from consumers.gateway.spilling import beside, half
 from consumers.replica import OutrunError, Replica, SnapshotError
 from ledger.errors import LedgerError, UnavailableError, WrongSecretError
 from schemas.events import OPERATOR_TRAFFIC
-from schemas.topics import partition_of
+from schemas.topics import Table, partition_of
 
 RETRY_S = 0.5
+OTHERS = "is of other topics; the copy is loaded from these"
 BEHIND_S = 300.0
 """A copy that was not current for so long may have missed what compaction took: it passes the ends again."""
 
@@ -87,6 +88,8 @@ class Keeper:
     _is_whole: bool = False
     """Whether the replica is to be gone on with."""
     _may_open: bool = True
+    _topics: Mapping[Table, str] = field(default_factory=dict)
+    """Those that the follower reads."""
     _passed_at: float = 0.0
     """When all ends were passed last, on the copy's clock."""
 
@@ -96,6 +99,7 @@ class Keeper:
     def _begin_anew(self) -> None:
         self.replica = Replica.of_parts([], {}, self.fingerprint)
         self._is_whole = False
+        self.owner.knows_the_switch(False)
         self.owner.copies(self.replica)
 
     def run(self) -> None:
@@ -122,6 +126,7 @@ class Keeper:
         self.owner.parted()
         self._open_snapshot()
         follower = self.follower = Follower(self.replica, feed.partitions, self.owner.unreadable)
+        self._topics = feed.topics()
         reference = {place: at for place, at in feed.beginnings().items() if place.table == "reference"}
         feed.follow(reference)
         self._read_past(feed, follower, {place: at for place, at in feed.ends().items() if place in reference})
@@ -131,6 +136,7 @@ class Keeper:
         begun = {place: feed.position(place) for place in reference}
         places = self._catch_up(feed, follower, begun, lambda: follower.reference_mark(switch) >= wanted)
         positions = {place: feed.position(place) for place in places}
+        must_still_be(self._topics, feed)
         follower.begin(self.replica, positions)
         self._is_whole = True
         self._passed_at = self.replica.clock()
@@ -147,7 +153,7 @@ class Keeper:
             self.owner.copies(found)
 
     def _must_be_of(self, follower: Follower) -> None:
-        """The ledger is of our secret, and the copy of this ledger."""
+        """The ledger is of our secret, and the copy of this ledger and of these topics."""
         opened = follower.opened
         if opened is None:
             raise UnavailableError("the reference table does not say yet which ledger this is; is a worker running?")
@@ -156,6 +162,8 @@ class Keeper:
         self.ledger_id = opened["ledger_id"]
         if self._is_whole and self.replica.notes.get("ledger_id", self.ledger_id) != self.ledger_id:
             raise SnapshotError(f"{self.snapshots.path} is of another ledger; the copy is loaded from the topics")
+        if self._is_whole and self.replica.notes.get("topics") != self._topics:
+            raise SnapshotError(f"{self.snapshots.path} {OTHERS}")
 
     def _catch_up(
         self, feed: Feed, follower: Follower, begun: dict[Place, int], is_known: Callable[[], bool]
@@ -182,7 +190,7 @@ class Keeper:
         if all(beginnings[place] <= at <= ends[place] for place, at in kept.items()):
             follower.begins_at({int(partition): at for partition, at in self.replica.notes["marks"].items()})
             return kept
-        raise SnapshotError(f"{self.snapshots.path} is of other topics; the copy is loaded from these")
+        raise SnapshotError(f"{self.snapshots.path} {OTHERS}")
 
     def _from_topics(
         self, feed: Feed, follower: Follower, begun: Mapping[Place, int], ends: Mapping[Place, int],
@@ -248,7 +256,7 @@ class Keeper:
         if followed.is_whole:
             self.owner.applied()
         try:
-            feeder.begin(self.ports.feed, follower, positions)
+            feeder.begin(self.ports.feed, follower, positions, self._topics)
             while not self.stopping.is_set():
                 fed = feeder.next(POLL_S)
                 if fed is not None:
@@ -276,9 +284,11 @@ class Keeper:
 
     def notes(self) -> dict[str, Any]:
         """What a snapshot says besides the states; to be taken before it, so that it never says too much."""
-        reached = dict(self.follower.reached) if self.follower else {}
+        # In this order, for it is not the keeper's thread: a follower is there before the topics that it is to read.
+        topics, reached = self._topics, dict(self.follower.reached) if self.follower else {}
         return {
             "ledger_id": self.ledger_id,
+            "topics": topics,
             "saved_at": time.time_ns() // 1_000_000,
             "marks": {str(partition): each.offset for partition, each in reached.items()},
             "positions": {

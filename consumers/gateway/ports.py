@@ -46,6 +46,10 @@ class Feed(Protocol):
         """How many partitions each of the tables has, and the ledger."""
         ...
 
+    def topics(self) -> dict[Table, str]:
+        """Which topics the tables are at this moment, by ids that no other topic ever gets, whatever its name."""
+        ...
+
     def ends(self) -> dict[Place, int]:
         """Up to where (exclusive) records are committed now."""
         ...

@@ -22,6 +22,7 @@ from schemas.scope import Scope
 from schemas.topics import TABLE_OF, TABLES, Table, partition_of, watermark_key
 from tests.consumers.asking import POLICY, REFERENCES
 from tests.histories import make_event
+from tests.kafka.workers import make_topics
 
 LEDGER_ID = "0199a0a8-3c00-7000-8000-00000000aaaa"
 SHORT = POLICY.model_copy(
@@ -53,8 +54,7 @@ class TableWriter:
         self.view = MemoryView()
         self._make_topics({**COMPACTED, **settings} if settings else {})
         self._writer = producer(broker)
-        self._worker = producer(broker, transactional_id=f"{broker.topics.prefix}-worker")
-        self._worker.init_transactions()
+        self._begin_work()
         self._number = self._recorded_at = 0
         self.marked = marked
         self.written: Counter[Table] = Counter()
@@ -71,7 +71,7 @@ class TableWriter:
         right = {topic.name: dict(topic.settings) for topic in wanted(self.broker, Layout(self.partitions, 1))}
         names = (topics.ledger, *topics.tables.values(), topics.receipts, topics.decisions, topics.rejected)
         configs = {name: right[name] for name in names} | {name: table for name in topics.tables.values() if table}
-        counts = dict.fromkeys(configs, self.partitions) | {topics.receipts: 1, topics.decisions: 1, topics.rejected: 1}
+        counts = dict.fromkeys(configs, self.partitions) | {topics.receipts: 1, topics.decisions: 1}
         made = {
             name: {"num_partitions": counts[name], "replication_factor": 1, "configs": said}
             for name, said in configs.items()
@@ -79,6 +79,19 @@ class TableWriter:
         maker = admin(self.broker)
         maker.create_topics(made, wait_for_metadata=True)
         maker.close()
+
+    def _begin_work(self) -> None:
+        self._worker = producer(self.broker, transactional_id=f"{self.broker.topics.prefix}-worker")
+        self._worker.init_transactions()
+
+    def make_tables_anew(self) -> None:
+        """Deletes the topics of the tables and creates them, empty; `fold` goes on from where it was."""
+        self._worker.close()
+        maker = admin(self.broker)
+        maker.delete_topics(list(self.broker.topics.tables.values()))
+        maker.close()
+        make_topics(self.broker, self.partitions)
+        self._begin_work()
 
     def __enter__(self) -> Self:
         return self
@@ -182,6 +195,15 @@ class TableWriter:
             self._send(table, partition, watermark_key(partition), b'{"partition":0,"offset":1000000,"recorded_at":0}')
         self._worker.flush()
         self._worker.abort_transaction()
+
+    def table_ends(self) -> dict[tuple[str, int], int]:
+        """Up to where each partition of each table is committed."""
+        reader = consumer(self.broker, isolation_level="read_committed")
+        names = self.broker.topics.tables.values()
+        places = [library().TopicPartition(name, each) for name in names for each in range(self.partitions)]
+        found = reader.end_offsets(places)
+        reader.close()
+        return {(place.topic, place.partition): end for place, end in found.items()}
 
     def put(self, table: Table, partition: int, key: str, value: bytes | None) -> None:
         """A committed record that no worker of ours would write, with no watermark after it."""
