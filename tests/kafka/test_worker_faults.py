@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -18,18 +17,17 @@ from projections.adapters.faust_worker import named
 from schemas.topics import TABLES, partition_of
 from stack.kafka import Kafka
 from stack.processes import wait_until
+from tests.kafka.flow import Flow, must_be_set_aside_once
 from tests.kafka.raising_fold import REASON
 from tests.kafka.workers import (
     LONG,
     MARKS,
     SESSION_S,
-    Entry,
     Worker,
     append,
     ends,
     make_topics,
     must_be_exact,
-    set_aside,
     simple_entries,
     tables,
     told,
@@ -39,50 +37,6 @@ from tests.kafka.workers import (
 pytestmark = MARKS
 
 KILLS = 10
-POISON = b"no event"
-
-
-def poisoned(events: list[Entry]) -> list[Entry]:
-    """The same with poison under every hundredth's key behind it."""
-    found: list[Entry] = []
-    for number, entry in enumerate(events, 1):
-        found += [entry] if number % 100 else [entry, (entry[0], POISON)]
-    return found
-
-
-def must_be_set_aside_once(broker: Broker) -> None:
-    """Every poison of the ledger stands in the rejected topic, once, by its position; and nothing else does."""
-    poison = [
-        (broker.topics.ledger, partition, record.offset)
-        for partition, records in told(broker, broker.topics.ledger).items()
-        for record in records
-        if record.value == POISON
-    ]
-    assert set_aside(broker) == sorted(poison)
-
-
-class Flow:
-    """Events that go into the ledger while a test does its mischief."""
-
-    def __init__(self, broker: Broker, seed: int, events: int, pause_s: float) -> None:
-        self._events = poisoned(simple_entries(seed, events, events // 10))
-        self._thread = threading.Thread(target=self._run, args=(broker, pause_s))
-
-    def _run(self, broker: Broker, pause_s: float) -> None:
-        for start in range(0, len(self._events), 200):
-            append(broker, self._events[start : start + 200])
-            time.sleep(pause_s)
-
-    def __enter__(self) -> "Flow":
-        self._thread.start()
-        return self
-
-    def wait_until_appended(self) -> None:
-        """Waits until all of it is in the ledger."""
-        self._thread.join()
-
-    def __exit__(self, *_: object) -> None:
-        self.wait_until_appended()
 
 
 def test_workers_killed_at_random_moments_leave_exact_tables(broker: Broker, tmp_path: Path) -> None:

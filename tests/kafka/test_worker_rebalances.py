@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ledger.broker import Broker
 from stack.processes import wait_until
+from tests.kafka.flow import Flow, must_be_set_aside_once
 from tests.kafka.workers import (
     LONG,
     MARKS,
@@ -22,19 +23,23 @@ pytestmark = MARKS
 def test_workers_that_join_and_leave_under_load(broker: Broker, tmp_path: Path) -> None:
     make_topics(broker)
     append(broker, simple_entries(1, 30_000, 2_000))
-    with Worker(broker, tmp_path, "a") as a, Worker(broker, tmp_path, "b") as b:
+    with (
+        Flow(broker, 2, 100_000, 0.05) as flow,
+        Worker(broker, tmp_path, "a") as a,
+        Worker(broker, tmp_path, "b") as b,
+    ):
         b.wait_until_ready()
-        append(broker, simple_entries(2, 10_000, 2_000))
         with Worker(broker, tmp_path, "c") as c:
             wait_until(lambda: sorted(each.owned() for each in (a, b, c)) == [1, 1, 2], LONG, "three share them")
-            append(broker, simple_entries(3, 10_000, 2_000))
             assert a.process.stop() == 0
             wait_until(lambda: b.owned() == c.owned() == 2, LONG, "two share them")
-            append(broker, simple_entries(4, 10_000, 2_000))
             assert c.process.stop() == 0
+        wait_until(lambda: b.owned() == 4, LONG, "one has them all")
+        assert flow.goes_on
+        flow.end()
         wait_for_all(broker)
-        assert b.owned() == 4
     must_be_exact(broker)
+    must_be_set_aside_once(broker)
 
 
 def test_a_standby_takes_over_from_one_that_was_killed(broker: Broker, tmp_path: Path) -> None:
