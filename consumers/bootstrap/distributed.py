@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from consumers.bootstrap.opening import begin, check_opening, default_policy, make_folder, secret_of
+from consumers.bootstrap.partitions import must_be_as_opened
 from consumers.opened import Ledger
 from consumers.settings import Settings
 from ledger.adapters.kafka_log import KafkaLog
@@ -80,7 +81,9 @@ def make_topics(settings: Settings, layout: Layout, empty: bool = False) -> list
 def checked(broker: Broker, even_if_moved: bool = False) -> dict[str, Described]:
     """The topics of a ledger, found right. Raises NotALedgerError, UnavailableError."""
     with closing(KafkaTopics(broker)) as topics:
-        return topics.check(even_if_moved=even_if_moved)
+        there = topics.check(even_if_moved=even_if_moved)
+    must_be_as_opened(broker, there[broker.topics.ledger].partitions)
+    return there
 
 
 def described(broker: Broker) -> tuple[list[Described], list[str]]:

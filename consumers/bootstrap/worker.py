@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from consumers.bootstrap.health import telling
+from consumers.bootstrap.partitions import must_be_as_opened
 from consumers.bootstrap.telling import tell_on_stderr
 from consumers.children import children
 from ledger.adapters.kafka_topics import KafkaTopics
@@ -60,9 +61,11 @@ def checked(broker: Broker, patience: float = PATIENCE_S) -> int:
         try:
             topics = KafkaTopics(broker)
             try:
-                return topics.check()[broker.topics.ledger].partitions
+                partitions = topics.check()[broker.topics.ledger].partitions
             finally:
                 topics.close()
+            must_be_as_opened(broker, partitions)
+            return partitions
         except UnavailableError as error:
             if time.monotonic() > end:
                 raise

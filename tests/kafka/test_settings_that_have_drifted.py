@@ -91,15 +91,36 @@ def test_whoever_looks_at_the_topics_is_told_which_setting_is_wrong(broker: Brok
     assert (answer.code, answer.out.splitlines()[-1]) == (1, f"problem  {wrong}")
 
 
+def give_partitions(broker: Broker, count: int, *names: str) -> None:
+    """Somebody gives topics so many partitions with Kafka's own tools."""
+    with closing(admin(broker)) as altering, closing(KafkaTopics(broker)) as topics:
+        altering.create_partitions(dict.fromkeys(names, count))
+        wait_until(lambda: {topics.describe()[name].partitions for name in names} == {count}, LONG, "it is so")
+
+
 @pytest.mark.parametrize("topic", ["identities", "evidence"])
 def test_whoever_opens_a_ledger_refuses_topics_in_which_a_tombstone_would_miss_what_it_erases(
     topic: str, broker: Broker, typed: Commands
 ) -> None:
     make_topics(broker)
     name = f"{broker.topics.prefix}.{topic}.v1"
-    with closing(admin(broker)) as altering, closing(KafkaTopics(broker)) as topics:
-        altering.create_partitions({name: 8})
-        wait_until(lambda: topics.describe()[name].partitions == 8, LONG, "it is so")
+    give_partitions(broker, 8, name)
     wrong = f"the topic {name} has 8 partitions, and a ledger needs 6"
     assert typed.json("topics", "describe", code=1)["wrong"] == [wrong]
     assert wrong in typed("policy", "show").err
+
+
+def test_neither_a_worker_nor_a_door_starts_on_a_ledger_whose_topics_all_got_more_partitions(
+    broker: Broker, typed: Commands, tmp_path: Path
+) -> None:
+    assert typed("topics", "create", "--partitions", "2", "--replication-factor", "1").code == 0
+    assert typed("policy", "show").code == 0
+    topics = broker.topics
+    give_partitions(broker, 4, topics.ledger, topics.rejected, *topics.tables.values())
+    wrong = f"the topic {topics.ledger} has 4 partitions, and the ledger was opened with 2"
+    answer = typed("policy", "show")
+    assert (answer.code, wrong in answer.err) == (2, True)
+    worker = Worker(broker, tmp_path)
+    wait_until(lambda: worker.process.code is not None, LONG, "it ends")
+    assert worker.process.code == 2
+    assert wrong in worker.process.said()
