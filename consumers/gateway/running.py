@@ -47,7 +47,7 @@ class Running:
         gate: Callable[[Replica], Gate], clock: Callable[[], float], save_every_s: float = SAVE_S,
     ) -> None:  # fmt: skip
         self.name, self.process = name, process
-        self.knows_switch = False
+        self._knows_switch = self._is_over = False
         self.failed: Exception | None = None
         self.unreadable_records = 0
         self.clock_off_ms = 0
@@ -90,14 +90,14 @@ class Running:
             self.failed = error
             self._stopping.set()
             if isinstance(error, LedgerError):  # of another ledger, or not wanted any more
-                self.knows_switch = False
+                self._is_over = True
 
     def stop(self) -> None:
         """Says that it ends, saves the copy, and returns within some seconds, whatever the broker does. Repeatable."""
         if self._ended.is_set():
             return
         self._ended.set()
-        self.knows_switch = False
+        self._is_over = True
         self._stopping.set()
         self._teller.stop()
         self._rejecting.stop()
@@ -126,6 +126,11 @@ class Running:
         return self._stopping.wait(seconds)
 
     # --- what it is asked
+
+    @property
+    def knows_switch(self) -> bool:
+        """Whether anything at all may be allowed: nothing any more once it is over, whatever the keeper says then."""
+        return self._knows_switch and not self._is_over
 
     @property
     def replica(self) -> Replica:
@@ -191,7 +196,7 @@ class Running:
         self.gate = self._make_gate(replica)
 
     def knows_the_switch(self, known: bool) -> None:
-        self.knows_switch = known and not self._stopping.is_set()
+        self._knows_switch = known
 
     def applied(self) -> None:
         self._is_joined, self.replica.in_pieces = True, False
