@@ -3,6 +3,7 @@
 And no answer ever waits for that log, whatever keeps it.
 """
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -343,7 +344,7 @@ def test_a_question_on_whose_answer_nothing_is_sent_is_not_on_record(tmp_path: P
     with gateway_of(log) as gateway:
         question = {"contact": NUMBER, "channel": "sms", "purpose": "marketing.offers"}
         sent, unsent = (
-            orjson.loads(http._answered(gateway, orjson.dumps(said)).body)
+            orjson.loads(asyncio.run(http._answered(gateway, orjson.dumps(said))).body)
             for said in (question, question | {"log": False})
         )
         assert sent["reason"] == unsent["reason"] == "stale"
