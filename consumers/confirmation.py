@@ -77,6 +77,7 @@ class Process:
     """Whether it may have decided from a copy without the event."""
     until: int = 0
     """When it can no longer do so, because its lease has run out."""
+    has_told: bool = False
     gone: int | None = None
     """When it was retired."""
     done: tuple[State, int] | None = None
@@ -111,6 +112,7 @@ class Tally:
             known.done = ("expired", over)  # it is current again only with the event
         if known.done is not None:
             return
+        self._tells(known, at)
         if self.target.is_passed_by(receipt):
             known.done = ("enforced", max(at, self.target.recorded_at))
         elif receipt.state == "ended":
@@ -118,6 +120,12 @@ class Tally:
             known.held = known.held and at > self.target.recorded_at
         else:
             self._lives(known, at, receipt.lease_ms)
+
+    def _tells(self, known: Process, at: int) -> None:
+        if not known.has_told and at <= self.target.recorded_at:
+            # That its first receipt may be on its way no longer matters: its leases are those that it tells.
+            known.until, known.held = 0, known.held and not self.target.may_expire
+        known.has_told = True
 
     def _lives(self, known: Process, at: int, lease_ms: int) -> None:
         # A copy that has not passed the event was last complete before it; and a process whose receipts do not arrive

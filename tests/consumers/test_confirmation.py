@@ -162,6 +162,19 @@ def test_of_a_gateway_registered_a_moment_before_the_first_receipt_may_be_on_its
     assert tally.settled(R + 1_500).at == R + 1_500
 
 
+def test_a_gateway_that_has_told_ends_with_the_lease_that_it_told_whatever_it_was_registered_under() -> None:
+    tally = Tally(Target({1: {3: PAST}}, R, may_expire=True))
+    tally.registered("sms-1", FIRST, R - 2_000, 10 * LEASE)
+    tally.take(told(R - 500, 7))
+    end = R - 500 + LEASE + MARGIN
+    assert not tally.settled(end).enforced
+    assert tally.settled(end + 1).at == end
+    gone = Tally(Target({1: {3: PAST}}, R, may_expire=True))
+    gone.registered("sms-1", FIRST, R - 2 * LEASE, 10 * LEASE)
+    gone.take(told(R - LEASE - MARGIN - 1, 7))
+    assert gone.settled(R).enforced
+
+
 def test_a_process_registered_long_ago_that_tells_nothing_is_gone() -> None:
     tally = Tally(Target({1: {3: PAST}}, R, may_expire=True))
     tally.registered("sms-1", FIRST, R - LEASE - MARGIN - 1, LEASE)

@@ -15,10 +15,13 @@ from tests.kafka.relay import Relay
 from tests.kafka.stage import Stage
 
 LEASE_S = 30
-"""Of every purpose: twice as much and a minute are the least time after which tables may be compacted."""
+"""Of every purpose: more than twice as much is the least time after which tables may be compacted."""
 BEHIND_A_RELAY = "RELAYED"
 OFTEN = {"min.cleanable.dirty.ratio": "0.001", "file.delete.delay.ms": "0"}
-TABLES_SOON = {"segment.ms": "10000", "max.compaction.lag.ms": str(LEAST_LAG + 10_000), **OFTEN}
+TABLES_SOON = {
+    "segment.ms": "10000", "min.compaction.lag.ms": str(LEAST_LAG), "max.compaction.lag.ms": str(LEAST_LAG + 10_000),
+    **OFTEN,
+}  # fmt: skip
 PEOPLE_SOON = {"segment.ms": "1000", "max.compaction.lag.ms": "1000", "delete.retention.ms": "1000", **OFTEN}
 
 
@@ -27,7 +30,6 @@ class Strained(Stage):
 
     def __init__(self, folder: Path, workers: int = 2, gateways: int = 3) -> None:
         super().__init__(folder, workers, gateways)
-        self.layout = ("--max-staleness", str(LEASE_S))
         self.relay = Relay()
         protocols = ("CONTROLLER", "PLAINTEXT", BEHIND_A_RELAY)
         own = f"PLAINTEXT://{self.kafka.address}"
