@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 import pytest
 import yaml
 
@@ -27,6 +28,7 @@ FAMILY = [f"+1416555010{number}" for number in range(1, 6)]
 OFFERS = {"channel": "sms", "purpose": "marketing.offers"}
 GIVEN = ("action=grant", "basis=express", "channel=sms", "purpose=marketing.offers")
 CONSENT = [word for given in GIVEN for word in ("--default", given)]
+STORE = re.compile(r"^(kafka|postgres) +(\S+)  process \d+$", re.MULTILINE)
 LINE = re.compile(r"^(\S+) +http://127\.0\.0\.1:(\d+)  process (\d+)$", re.MULTILINE)
 
 
@@ -40,6 +42,7 @@ class Running:
         self.process.wait_until(lambda: "Everything is ready" in self.process.said(20_000), 180, "everything is ready")
         text = self.said.read_text("utf-8")
         self.places = {name: (int(port), int(pid)) for name, port, pid in LINE.findall(text)}
+        self.stores = dict(STORE.findall(text))
         told = re.findall(r"^  export (PREFLEDGER_\w+=.*)$", text, re.MULTILINE)
         self.settings = dict(shlex.split(one)[0].split("=", 1) for one in told)  # as a shell reads it
 
@@ -74,6 +77,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     for port, pid in running.places.values():
         assert not listens(port)
         assert not Path(f"/proc/{pid}").exists()
+    assert not listens(int(running.stores["kafka"].rpartition(":")[2]))
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(running.stores["postgres"])
 
 
 def test_all_five_numbers_are_denied_at_all_three_gateways_once_the_account_has_opted_out(stack: Running) -> None:
