@@ -87,6 +87,7 @@ def test_any_broker_of_three_may_go_and_two_that_go_are_said(tmp_path: Path) -> 
                     writing.must_go_on()
                     node.start()
                     wait_until(lambda: are_in_sync(broker), LONG, "every copy is whole again")
+                assert writing.refused == []
                 _without_two(writing, nodes)
                 writing.must_go_on()
             wait_for_all(broker, 2 * LONG)
