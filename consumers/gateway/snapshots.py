@@ -1,7 +1,8 @@
 """A gateway's snapshot on disk, and which processes have used it.
 
 Beside `PATH` there is `PATH.lock`, locked by the process that uses it; it holds the ids of processes that have
-registered and not yet retired. Whoever has the lock knows that all of them but itself are dead.
+registered and not yet retired. Whoever has the lock knows that all of them but itself are dead; but of a copy of the
+file nobody knows that, so it says first which file it is.
 """
 
 import fcntl
@@ -32,7 +33,9 @@ class Snapshots:
             raise InputError(f"another gateway uses the snapshot {path}; name another with --snapshot") from None
         except OSError as error:
             raise UnavailableError(f"the snapshot {path} cannot be written: {error.strerror}") from error
-        self.dead = os.read(self._lock, 1 << 20).decode("ascii", "replace").split()
+        self._file = f"{os.fstat(self._lock).st_ino}@{os.fstatvfs(self._lock).f_fsid}"
+        of, *processes = os.read(self._lock, 1 << 20).decode("ascii", "replace").split() or [self._file]
+        self.dead = processes if of == self._file else []
         """Processes that used it before and did not say that they ended."""
         self._write([*self.dead, process])
 
@@ -47,7 +50,7 @@ class Snapshots:
 
     def _write(self, processes: list[str]) -> None:
         os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, "\n".join(processes).encode(), 0)
+        os.pwrite(self._lock, "\n".join([self._file, *processes]).encode(), 0)
         os.fsync(self._lock)
 
     def open(self) -> Replica | None:
