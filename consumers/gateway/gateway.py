@@ -144,10 +144,22 @@ class Gateway:
             sender=decision.sender, jurisdiction=decision.jurisdiction, rechecks=decision.decision_id,
         )  # fmt: skip
 
-    def scrub(self, source: Path, allowed: Path, denied: Path | None, wanted: Wanted) -> Result:
-        """As `scrub_file`, from this gateway's copy. Raises UnavailableError while it is not current."""
+    def scrub(
+        self, source: Path, allowed: Path, denied: Path | None, *, channel: str, purpose: str,
+        brand: str | None = None, sender: str | None = None, at: int | None = None, region: str | None = None,
+        column: str = "number",
+    ) -> Result:  # fmt: skip
+        """As `scrub_file`, from this gateway's copy, with its brand, region and time where none is given, as `decide`
+        has them. In shadow mode too the rows in `denied` are those that would have been: it holds back no message.
+        Raises UnavailableError while it is not current.
+        """
         if self.state != "current" or not self.running.knows_switch:
             raise UnavailableError(
                 f"the gateway {self.name} is {self.state}: nothing was written; repeat once it is not"
             )
+        wanted = Wanted(
+            channel=channel, purpose=purpose, at=self.running.now() if at is None else at,
+            brand=self._brand if brand is None else brand, sender=sender,
+            region=self._region if region is None else region, column=column,
+        )  # fmt: skip
         return scrub_file(source, allowed, denied, self.running.replica, self._references, wanted)

@@ -121,11 +121,12 @@ def reason(port: int, purpose: str = "marketing.offers") -> str | None:
 class Ran:
     """A gateway process."""
 
-    def __init__(self, broker: Broker, folder: Path, secret: bytes = bytes(range(32))) -> None:
+    def __init__(self, broker: Broker, folder: Path, *options: str, secret: bytes = bytes(range(32))) -> None:
         folder.mkdir(exist_ok=True)
         (folder / "secret").write_text(secret.hex())
         self.folder, self.port = folder, free_port()
         command = [sys.executable, "-m", "consumers.cli.main", "gateway", "run", "sms-1", "--port", str(self.port)]
+        command += options
         environment = {
             "PREFLEDGER_HOME": str(folder), "PREFLEDGER_LEDGER_URL": f"kafka://{broker.name}",
             "PREFLEDGER_TOPICS_PREFIX": broker.topics.prefix,

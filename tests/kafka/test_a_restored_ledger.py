@@ -74,7 +74,7 @@ def test_the_drill(restored: Commands, own_kafka: Kafka, tmp_path: Path) -> None
     with copied(own_kafka, tmp_path / "restored") as kafka:
         restored.environment.setenv("PREFLEDGER_LEDGER_URL", f"kafka://{kafka.address}")
         broker = Broker((kafka.address,))
-        ran = Ran(broker, tmp_path / "gateway", bytes.fromhex((restored.home / "secret").read_text()))
+        ran = Ran(broker, tmp_path / "gateway", secret=bytes.fromhex((restored.home / "secret").read_text()))
         with ran.process, Worker(broker, tmp_path):
             ran.says("revoked_by_number")
             assert {number: answered(ran.port, number) for number in KNOWN} == KNOWN

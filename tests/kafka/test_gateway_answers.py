@@ -4,19 +4,21 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import orjson
 import pytest
 
 from consumers.gateway import Gateway, registering, running
 from consumers.gateway.answers import valid_for_s
-from consumers.scrub import Wanted
 from ledger.adapters.kafka_client import admin
 from ledger.broker import Broker
+from ledger.errors import UnavailableError
 from ledger.log import Recorded
 from projections.history import Contact
+from schemas.scope import Scope
 from schemas.topics import TABLES
 from stack.processes import wait_until
 from tests.consumers.asking import digest
-from tests.kafka.gateways import NUMBER, codes, decisions, gateway, offers, receipts
+from tests.kafka.gateways import NUMBER, Ran, codes, decisions, gateway, offers, post, receipts
 from tests.kafka.table_writer import SHORT, TableWriter
 
 pytestmark = pytest.mark.kafka
@@ -76,8 +78,7 @@ def test_every_decision_is_logged_and_none_is_lost_by_a_clean_stop(broker: Broke
             made.append(asked.recheck(made[-1]))
             file = tmp_path / "list.csv"
             file.write_text(f"number\n{NUMBER}\n{OTHER}\n")
-            wanted = Wanted(channel="sms", purpose="service", at=time.time_ns() // 1_000_000)
-            assert asked.scrub(file, tmp_path / "out.csv", None, wanted).allowed == 2
+            assert asked.scrub(file, tmp_path / "out.csv", None, channel="sms", purpose="service").allowed == 2
         logged = {each.decision_id: each for each in decisions(broker)}
     assert made[0].reason == "stale"
     assert valid_for_s(made[0]) is None
@@ -106,6 +107,42 @@ def test_shadow_mode_answers_allowed_and_says_what_it_would_have_denied(broker: 
     assert logged[-1].reason == "revoked_by_number"
 
 
+def test_a_process_in_shadow_mode_answers_and_logs_the_same_over_http(broker: Broker, tmp_path: Path) -> None:
+    question = {"contact": NUMBER, "channel": "sms", "purpose": "marketing.offers"}
+    with TableWriter(broker) as ledger, ledger.working():
+        ledger.says("PreferenceRevoked", "number", NUMBER)
+        ran = Ran(broker, tmp_path / "home", "--shadow")
+        ran.says("revoked_by_number")
+        said = post(ran.port, "/v1/decisions", orjson.dumps(question)).document
+        assert ran.process.stop() == 0
+    assert (said["allowed"], said["shadow"]) == (True, {"allowed": False, "reason": "revoked_by_number"})
+    [logged] = [one for one in decisions(broker) if one.decision_id == said["decision_id"]]
+    assert (logged.shadow, logged.allowed, logged.reason) == (True, False, "revoked_by_number")
+
+
+def test_a_scrub_goes_by_the_gateways_brand_and_region_and_holds_rows_back_in_shadow_mode_too(
+    broker: Broker, tmp_path: Path
+) -> None:
+    file, allowed, denied = (tmp_path / name for name in ("list.csv", "allowed.csv", "denied.csv"))
+    file.write_text(f"number\n416-555-0123\n{OTHER}\nnobody\n")
+    service = {"channel": "sms", "purpose": "service"}
+    with (
+        TableWriter(broker) as ledger,
+        ledger.working(),
+        gateway(broker, tmp_path, brand="other", region="CA", shadow=True) as asked,
+    ):
+        with pytest.raises(UnavailableError, match="nothing was written"):
+            asked.scrub(file, allowed, denied, **service)
+        ledger.says("PreferenceRevoked", "number", NUMBER, scope=Scope(brand="other"))
+        wait_until(lambda: asked.decide(NUMBER, **service).reason == "revoked_by_number", LONG, "the opt-out counts")
+        result = asked.scrub(file, allowed, denied, **service)
+        assert (result.allowed, result.denied) == (1, 2)
+        assert allowed.read_text() == f"number\n{OTHER}\n"
+        rows = [row.split(",")[:2] for row in denied.read_text().splitlines()]
+        assert rows == [["number", "reason"], ["416-555-0123", "revoked_by_number"], ["nobody", "not_a_contact"]]
+        assert asked.scrub(file, allowed, None, brand="acme", **service).allowed == 2
+
+
 def test_a_worker_that_lags_makes_every_copy_stale_and_codes_pass(broker: Broker, tmp_path: Path) -> None:
     with TableWriter(broker, policy=SHORT) as ledger, gateway(broker, tmp_path) as asked:
         with ledger.working():
@@ -116,6 +153,10 @@ def test_a_worker_that_lags_makes_every_copy_stale_and_codes_pass(broker: Broker
         assert offers(asked) == "granted"  # nobody can know yet
         wait_until(lambda: offers(asked) == "stale", LONG, "nobody folds, so nobody knows")
         assert (codes(asked), asked.state) == ("never_needs_consent", "stale")
+        (tmp_path / "list.csv").write_text(f"number\n{NUMBER}\n")
+        with pytest.raises(UnavailableError, match="sms-1 is stale: nothing was written"):
+            asked.scrub(tmp_path / "list.csv", tmp_path / "out.csv", None, channel="sms", purpose="service")
+        assert not (tmp_path / "out.csv").exists()
         with ledger.working():
             wait_until(lambda: offers(asked) == "revoked_by_number", LONG, "it is folded after all")
 
@@ -207,3 +248,6 @@ def test_a_clock_an_hour_off_does_not_pass_over_an_opt_out(
             assert abs(asked.running.clock_off_ms + hours * HOUR_MS) < 60_000, "the broker's clock is gone by"
             answered = asked.decide(NUMBER, channel="sms", purpose="marketing.offers")
             assert abs(answered.at - time.time_ns() // 10**6) < 60_000
+            (tmp_path / "list.csv").write_text(f"number\n{NUMBER}\n")
+            result = asked.scrub(tmp_path / "list.csv", tmp_path / "out.csv", None, channel="sms", purpose="service")
+            assert result.by_reason == {"revoked_by_number": 1}
