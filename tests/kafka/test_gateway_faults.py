@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from consumers.adapters.kafka_feed import KafkaFeed
 from consumers.bootstrap.gateway import ports
 from consumers.gateway import Gateway
+from consumers.gateway.ports import Place, Record
 from consumers.replica import Replica
 from ledger.broker import Broker
 from ledger.errors import WrongSecretError
@@ -52,6 +54,40 @@ def test_killed_at_any_moment_it_starts_from_its_snapshot_and_buries_its_dead(br
            ("GatewayRegistered", "GatewayRetired")}  # fmt: skip
     assert len(ids["GatewayRegistered"]) == 3
     assert sorted(ids["GatewayRegistered"]) == sorted(ids["GatewayRetired"])
+
+
+class Counting(KafkaFeed):
+    """The tables, and the keys of the states of numbers that were read of them in this process."""
+
+    def __init__(self, broker: Broker, keys: list[bytes]) -> None:
+        super().__init__(broker)
+        self._keys = keys
+
+    def poll(self, seconds: float) -> Sequence[tuple[Place, Sequence[Record]]]:
+        """What has come, which is noted."""
+        found = super().poll(seconds)
+        numbers = (record for place, records in found if place.table == "by-number" for record in records)
+        self._keys += [record.key for record in numbers if record.key and record.key[:1] != b"~"]
+        return found
+
+
+def test_from_its_snapshot_it_reads_nothing_that_is_in_it(broker: Broker, tmp_path: Path) -> None:
+    def started() -> tuple[str, list[bytes]]:
+        keys: list[bytes] = []
+        counting = replace(ports(broker), feed=partial(Counting, broker, keys))
+        with Gateway("sms-1", counting, REFERENCES, tmp_path / "sms-1.snapshot") as asked:
+            asked.wait_until_current(LONG)
+            return offers(asked), keys
+
+    with TableWriter(broker) as ledger:
+        numbers = [f"+1416555{number:04d}" for number in range(50)]
+        ledger.say([ledger.event("PreferenceGranted", "number", number) for number in (NUMBER, *numbers)])
+        ledger.fold()
+        with ledger.working():
+            said, read = started()
+            assert said == "granted"
+            assert {REFERENCES.of("number", number).encode() for number in numbers} <= set(read)
+            assert started() == ("granted", [])
 
 
 def test_a_snapshot_that_cannot_be_used_is_named_and_the_topics_have_it_all(
