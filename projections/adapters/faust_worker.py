@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 FETCH_BYTES = 2_097_152
 """Of one partition: larger batches change a subject that comes often only once."""
+LOOK_AGAIN_MS = 10_000
+"""How often a worker asks which topics there are. A broker that has just started may know none yet: whoever shares out
+the partitions then gives nobody any, and does it again only when it hears otherwise, by default in five minutes."""
 log = logging.getLogger("prefledger.worker")
 
 
@@ -127,7 +130,8 @@ def _settings(broker: Broker, options: Options) -> dict[str, Any]:
         "broker": [f"{SCHEME}://{server}" for server in broker.servers],
         "table_standby_replicas": options.standby, "broker_session_timeout": options.session,
         "broker_heartbeat_interval": options.session / 4, "consumer_auto_offset_reset": "earliest",
-        "consumer_max_fetch_size": FETCH_BYTES, "stream_buffer_maxsize": 4, "stream_wait_empty": True,
+        "consumer_max_fetch_size": FETCH_BYTES, "consumer_metadata_max_age_ms": LOOK_AGAIN_MS,
+        "stream_buffer_maxsize": 4, "stream_wait_empty": True,
         "stream_recovery_delay": 0.0, "topic_allow_declare": False, "topic_disable_leader": True,
         "web_enabled": False, "recovery_consistency_check": False, "autodiscover": False,
     }  # fmt: skip

@@ -91,6 +91,21 @@ def test_a_worker_that_was_taken_for_dead_cannot_write(broker: Broker, tmp_path:
     must_be_set_aside_once(broker)
 
 
+def test_who_was_assigned_nothing_by_a_broker_that_knew_no_topics_yet_gets_its_partitions_soon(
+    broker: Broker, tmp_path: Path
+) -> None:
+    make_topics(broker)
+    append(broker, simple_entries(9, 400, 40))
+    knows_nothing = tmp_path / "knows nothing"
+    knows_nothing.touch()
+    with Worker(broker, tmp_path, "early", by=("tests.kafka.unaware_broker", str(knows_nothing))) as worker:
+        worker.process.wait_until(lambda: "assigned partitions []" in worker.process.said(), LONG, "it has nothing")
+        knows_nothing.unlink()
+        worker.process.wait_until(lambda: worker.owned() == 4, LONG, "it has all of them")
+        wait_for_all(broker)
+    must_be_exact(broker)
+
+
 def test_a_fold_that_raises_ends_the_worker_with_nothing_of_its_batch_committed(broker: Broker, tmp_path: Path) -> None:
     """And who is started in its place folds that batch too: nothing was passed over, nothing was set aside."""
     make_topics(broker)
