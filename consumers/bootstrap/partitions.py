@@ -12,21 +12,21 @@ def must_be_as_opened(broker: Broker, partitions: int) -> None:
     """Raises NotALedgerError where somebody gave the topic more: most subjects would be looked for where they are not.
 
     The first entry of a ledger that was moved says how many there were elsewhere; of such a one nothing is known here,
-    nor of topics that do not begin as a ledger does. Raises UnavailableError.
+    nor of topics that do not begin as a ledger does: `verify` finds what is missing there. Raises UnavailableError.
     """
     topic = broker.topics.ledger
-    for *_, value, moved_from in scan(broker, topic, partition_of(OPERATOR_LEDGER, partitions), 1):
-        opened = _opened(value)
-        if opened and not moved_from and opened.partitions != partitions:
-            raise NotALedgerError(
-                f"the topic {topic} has {partitions} partitions, and the ledger was opened with {opened.partitions}: "
-                "stop whatever writes and restore the topics; more partitions are a new version (docs/kafka.md)"
-            )
+    opened = _opened(broker, partition_of(OPERATOR_LEDGER, partitions))
+    if opened and opened.partitions != partitions:
+        raise NotALedgerError(
+            f"the topic {topic} has {partitions} partitions, and the ledger was opened with {opened.partitions}: "
+            "stop whatever writes and restore the topics; more partitions are a new version (docs/kafka.md)"
+        )
 
 
-def _opened(value: bytes) -> LedgerOpened | None:
+def _opened(broker: Broker, partition: int) -> LedgerOpened | None:
     try:
+        *_, value, moved_from = next(scan(broker, broker.topics.ledger, partition, 1))
         event = decode(value)
-    except UnreadableEvent:
+    except (StopIteration, NotALedgerError, UnreadableEvent):
         return None
-    return event if isinstance(event, LedgerOpened) else None
+    return event if isinstance(event, LedgerOpened) and not moved_from else None

@@ -74,9 +74,11 @@ class BatchThread(aiokafka.AIOKafkaConsumerThread):
     ) -> Foreign:
         """Batches by partition, an empty one where only transactions' marks or compacted records were passed over."""
         self._sought.clear()
-        before = self._positions(consumer, active_partitions)
+        assignment, before = _assignment(consumer), self._positions(consumer, active_partitions)
         records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         read = {TP(*partition): found for partition, found in records.items()}
+        if _assignment(consumer) is not assignment:
+            before = {}  # a new one reads from what was committed to the group, or from where it is sent
         before |= self._sought
         batches: dict[TP, Batch] = {}
         for partition, end in self._positions(consumer, active_partitions).items():
@@ -87,8 +89,7 @@ class BatchThread(aiokafka.AIOKafkaConsumerThread):
         return {"generation": self.app.consumer_generation_id, "batches": batches}
 
     def _positions(self, consumer: Foreign, partitions: set[TP]) -> dict[TP, int]:
-        subscription = consumer._fetcher._subscriptions.subscription
-        assignment = subscription and subscription.assignment
+        assignment = _assignment(consumer)
         if not assignment:
             return {}
         states = {partition: assignment.state_value(partition) for partition in partitions}
@@ -105,6 +106,11 @@ class BatchThread(aiokafka.AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return True
+
+
+def _assignment(consumer: Foreign) -> Foreign:
+    subscription = consumer._fetcher._subscriptions.subscription
+    return subscription and subscription.assignment
 
 
 class BatchConsumer(aiokafka.Consumer):
