@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import orjson
+import pytest
 
 from consumers.settings import Settings
 from stack.kafka import Kafka
 from stack.processes import LOOPBACK, Process, free_port
+from tests.consumers.commands import Commands
 
 COMMAND = Path(sys.executable).with_name("prefledger")
 READY_S = 90.0
@@ -107,6 +109,13 @@ class Stage:
     def settings(self) -> Settings:
         """By which this process opens the same ledger."""
         return Settings(home=self.folder / "home", ledger_url=self.environment["PREFLEDGER_LEDGER_URL"])
+
+    def commands(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+        """Commands on its ledger, in this process."""
+        commands = Commands(self.folder / "home", capsys, monkeypatch)
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        return commands
 
     def run(self, *arguments: str, expected: int = 0) -> str:
         """A command, as somebody would type it; its output."""

@@ -30,11 +30,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 def agent(stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """Commands on the ledger of the stage, in this process."""
-    commands = Commands(stage.folder / "home", capsys, monkeypatch)
-    for name, value in stage.environment.items():
-        monkeypatch.setenv(name, value)
-    return commands
+    return stage.commands(capsys, monkeypatch)
 
 
 def confirmed(agent: Commands, event_id: str) -> dict[str, Any]:

@@ -25,11 +25,7 @@ def stage(tmp_path: Path) -> Iterator[Strained]:
 
 @pytest.fixture
 def agent(stage: Strained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """Commands on the ledger of the stage, in this process."""
-    commands = Commands(stage.folder / "home", capsys, monkeypatch)
-    for name, value in stage.environment.items():
-        monkeypatch.setenv(name, value)
-    return commands
+    return stage.commands(capsys, monkeypatch)
 
 
 def test_no_promotion_passes_once_it_was_confirmed_and_codes_pass_all_the_time(

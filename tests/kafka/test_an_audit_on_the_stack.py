@@ -36,11 +36,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def auditor(stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """Commands on the ledger of the stage, in this process."""
-    commands = Commands(stage.folder / "home", capsys, monkeypatch)
-    for name, value in stage.environment.items():
-        monkeypatch.setenv(name, value)
-    return commands
+    return stage.commands(capsys, monkeypatch)
 
 
 def confirmed(auditor: Commands, event_id: str) -> dict[str, Any]:
