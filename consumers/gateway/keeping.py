@@ -280,7 +280,9 @@ class Keeper:
     def _must_be_wanted(self, followed: Followed) -> None:
         """Nobody waits any more for a process that was retired: it must not answer."""
         if self.process in followed.retired:
-            raise RetiredError(f"the process {self.process} was retired (gateway retire): it answers no more")
+            raise RetiredError(
+                f"the process {self.process} was retired (gateway retire, or a move): it answers no more"
+            )
 
     def notes(self) -> dict[str, Any]:
         """What a snapshot says besides the states; to be taken before it, so that it never says too much."""

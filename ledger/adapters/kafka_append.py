@@ -13,7 +13,7 @@ from ledger.adapters.kafka_entry import headers_of
 from ledger.adapters.kafka_room import OVERHEAD, Room
 from ledger.adapters.kafka_writer import KafkaWriter, Record, Stored
 from ledger.broker import Broker
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import LedgerError, NotALedgerError, UnavailableError
 from ledger.log import Appended, Entry, Position
 from schemas.errors import InputError
 from schemas.topics import partition_of
@@ -94,13 +94,21 @@ class KafkaAppend:
             Record(self._topic, partition, entry.key.encode(), entry.value, headers_of(entry))
             for entry, partition in entries
         ]
-        errors = []
+        errors: list[LedgerError | InputError] = []
         for (call, index, _partition), result in zip(wave, self._writer.write(records), strict=True):
             if isinstance(result, Stored):
                 found[call, index] = Appended(Position(result.partition, result.offset), result.timestamp)
+            elif isinstance(result, InputError):
+                errors.append(self._takes_nothing())  # one that is too large did not come to here
             else:
                 errors.append(result)
         return errors
+
+    def _takes_nothing(self) -> NotALedgerError:
+        return NotALedgerError(
+            f"the ledger {self._topic} takes nothing any more, nothing was written: if it was moved, set "
+            "PREFLEDGER_TOPICS_VERSION to where it is now; prefledger topics describe says what is wrong with it"
+        )
 
     def close(self) -> None:
         """Lets go of the broker. Repeatable."""

@@ -118,10 +118,7 @@ def said_of(error: Exception, broker: Broker, wish: str) -> LedgerError | InputE
                 "has room and repeat with the same key"
             )
         case errors.MessageSizeTooLargeError() | errors.RecordListTooLargeError():
-            return InputError(
-                f"a record is larger than {where} takes (max.message.bytes): nothing was written; a ledger that was "
-                "moved takes none, see PREFLEDGER_TOPICS_VERSION"
-            )
+            return InputError(f"a record is larger than {where} takes (max.message.bytes): nothing was written")
         case errors.AuthorizationError():
             return UnavailableError(
                 f"{where} does not let this user {wish} ({_first(error)}): nothing was acknowledged; see the broker's "
