@@ -149,7 +149,11 @@ class KafkaLog:
         return found
 
     def places(self, position: Position) -> Mapping[int, Position]:
-        """See the port. Every move is to the next version, so that the last of the others is of the one before this."""
+        """See the port. Every move is to the next version, so that the last of the others is of the one before this.
+
+        Raises UnavailableError.
+        """
+        self._catch_up({position.partition: position.offset + 1}, self._patience)
         version = self._broker.topics.version
         before = self._mirror.moved_from(position)
         return {version: position, **{version - back: was for back, was in enumerate(reversed(before), start=1)}}

@@ -229,10 +229,13 @@ def test_where_an_entry_stood_in_each_version_is_known(embedded: Settings, broke
         to = topics_for(embedded, broker_address, partitions=2 + version, version=version)
         move(source, to, lambda _entries: None)
         with open_ledger(to) as ledger:
-            assert everything(ledger.log)
             for one in everything(ledger.log):
                 stood[leaf(one)][version] = one.position
                 assert ledger.log.places(one.position) == stood[leaf(one)]
+            with open_ledger(
+                to.model_copy(update={"home": to.home / "new", "secret_file": to.secret_file})
+            ) as elsewhere:
+                assert elsewhere.log.places(one.position) == stood[leaf(one)], "a machine that has read nothing of it"
             new = ledger.recorder.record(Revoke(subject=NUMBER, origin=PERSON))
             recorded = ledger.log.find(new.event_id)
             assert recorded
