@@ -8,10 +8,12 @@ and the batch never was; killed after, it is there and the retry of whoever hear
 
 import asyncio
 import os
+import sqlite3
 import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 from ledger.adapters.group_commit import Answer, GroupCommit, Take
@@ -73,8 +75,8 @@ def now() -> int:
 
 
 def moved_mark(path: Path) -> Path:
-    """The file beside a log that was moved to another one; it says where that is."""
-    return path.with_name(f"{path.name}.moved")
+    """The file beside a log that was moved to another one, by whatever name it is opened; it says where that is."""
+    return Path(f"{os.path.realpath(path)}.moved")
 
 
 def refuse_moved(mark: Path) -> None:
@@ -118,9 +120,8 @@ class SqliteLog:
     def _store(self, take: Take) -> list[Answer]:
         batch: list[Sequence[Entry]] = []
         try:
-            with self._file.writing() as db:
+            with self._appending() as db:
                 batch = take()
-                refuse_moved(self._moved)
                 return list(Append(db, self._clock()).store(batch))
         except Exception as error:
             if len(batch) < 2 or (isinstance(error, UnavailableError) and not isinstance(error, NoRoomError)):
@@ -130,10 +131,17 @@ class SqliteLog:
 
     def _store_one(self, entries: Sequence[Entry]) -> Answer:
         try:
-            with self._file.writing() as db:
+            with self._appending() as db:
                 return Append(db, self._clock()).store([entries])[0]
         except Exception as error:
             return error
+
+    @contextmanager
+    def _appending(self) -> Iterator[sqlite3.Connection]:
+        """One transaction in its turn, as long as the log was not moved."""
+        with self._file.writing() as db:
+            refuse_moved(self._moved)
+            yield db
 
     def read(self, partition: int, start: int = 0, end: int | None = None) -> Iterator[Recorded]:
         """See the port. Each chunk is of one moment, and between chunks nothing is held."""
