@@ -1,6 +1,9 @@
-"""Whether a ledger's topic has as many partitions as the ledger was opened with."""
+"""The topics of a ledger as every start has to find them."""
+
+from contextlib import closing
 
 from ledger.adapters.kafka_scan import scan
+from ledger.adapters.kafka_topics import Described, KafkaTopics
 from ledger.broker import Broker
 from ledger.errors import NotALedgerError
 from schemas.encoding import UnreadableEvent, decode
@@ -8,7 +11,18 @@ from schemas.events import OPERATOR_LEDGER, LedgerOpened
 from schemas.topics import partition_of
 
 
-def must_be_as_opened(broker: Broker, partitions: int) -> None:
+def checked_topics(broker: Broker, even_if_moved: bool = False) -> dict[str, Described]:
+    """All of them, found right, with as many partitions as the ledger was opened with.
+
+    Raises NotALedgerError, UnavailableError.
+    """
+    with closing(KafkaTopics(broker)) as topics:
+        there = topics.check(even_if_moved=even_if_moved)
+    _must_be_as_opened(broker, there[broker.topics.ledger].partitions)
+    return there
+
+
+def _must_be_as_opened(broker: Broker, partitions: int) -> None:
     """Raises NotALedgerError where somebody gave the topic more: most subjects would be looked for where they are not.
 
     The first entry of a ledger that was moved says how many there were elsewhere; of such a one nothing is known here,

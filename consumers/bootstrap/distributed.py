@@ -4,8 +4,8 @@ import math
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+from consumers.bootstrap.checked_topics import checked_topics
 from consumers.bootstrap.opening import begin, check_opening, default_policy, make_folder, secret_of
-from consumers.bootstrap.partitions import must_be_as_opened
 from consumers.opened import Ledger
 from consumers.settings import Settings
 from ledger.adapters.kafka_log import KafkaLog
@@ -24,7 +24,7 @@ from schemas.encoding import UnreadableEvent
 from schemas.events import OPERATOR_LEDGER, OPERATOR_POLICY
 from schemas.topics import partition_of
 
-__all__ = ["Layout", "checked", "described", "make_topics", "open_distributed"]
+__all__ = ["Layout", "described", "make_topics", "open_distributed"]
 
 LEAST_AWAY = 3_600.0
 PAST_PATIENCE = 1.0
@@ -38,7 +38,7 @@ def open_distributed(settings: Settings, even_if_moved: bool = False) -> Ledger:
     """
     broker = settings.broker()
     make_folder(settings.home)
-    there = checked(broker, even_if_moved)
+    there = checked_topics(broker, even_if_moved)
     secret = secret_of(settings.secret_file, is_new=False)
     ledger = _assembled(settings, broker, there, References(secret))
     try:
@@ -78,14 +78,6 @@ def make_topics(settings: Settings, layout: Layout, empty: bool = False) -> list
     return made
 
 
-def checked(broker: Broker, even_if_moved: bool = False) -> dict[str, Described]:
-    """The topics of a ledger, found right. Raises NotALedgerError, UnavailableError."""
-    with closing(KafkaTopics(broker)) as topics:
-        there = topics.check(even_if_moved=even_if_moved)
-    must_be_as_opened(broker, there[broker.topics.ledger].partitions)
-    return there
-
-
 def described(broker: Broker) -> tuple[list[Described], list[str]]:
     """The topics as they are, and what a ledger cannot work with, one sentence each. Raises UnavailableError."""
     with closing(KafkaTopics(broker)) as topics:
@@ -119,7 +111,7 @@ def open_log(settings: Settings) -> KafkaLog:
     """The log without its secret: for what can be read by reference only. Raises NotALedgerError, UnavailableError."""
     broker = settings.broker()
     make_folder(settings.home)
-    return _log(settings, broker, checked(broker))
+    return _log(settings, broker, checked_topics(broker))
 
 
 def _forgets_after(*topics: Described) -> float:

@@ -11,11 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from consumers.bootstrap.checked_topics import checked_topics
 from consumers.bootstrap.health import telling
-from consumers.bootstrap.partitions import must_be_as_opened
 from consumers.bootstrap.telling import tell_on_stderr
 from consumers.children import children
-from ledger.adapters.kafka_topics import KafkaTopics
 from ledger.broker import Broker
 from ledger.errors import UnavailableError
 from projections.adapters.faust_batch import Folder
@@ -59,13 +58,7 @@ def checked(broker: Broker, patience: float = PATIENCE_S) -> int:
     end = time.monotonic() + patience
     while True:
         try:
-            topics = KafkaTopics(broker)
-            try:
-                partitions = topics.check()[broker.topics.ledger].partitions
-            finally:
-                topics.close()
-            must_be_as_opened(broker, partitions)
-            return partitions
+            return checked_topics(broker)[broker.topics.ledger].partitions
         except UnavailableError as error:
             if time.monotonic() > end:
                 raise

@@ -47,7 +47,7 @@ class Running:
         gate: Callable[[Replica], Gate], clock: Callable[[], float], save_every_s: float = SAVE_S,
     ) -> None:  # fmt: skip
         self.name, self.process = name, process
-        self._knows_switch = self._is_over = False
+        self._knows_switch = False
         self.failed: Exception | None = None
         self.unreadable_records = 0
         self.clock_off_ms = 0
@@ -89,15 +89,12 @@ class Running:
             log.critical("%s", error, exc_info=not isinstance(error, LedgerError))
             self.failed = error
             self._stopping.set()
-            if isinstance(error, LedgerError):  # of another ledger, or not wanted any more
-                self._is_over = True
 
     def stop(self) -> None:
         """Says that it ends, saves the copy, and returns within some seconds, whatever the broker does. Repeatable."""
         if self._ended.is_set():
             return
         self._ended.set()
-        self._is_over = True
         self._stopping.set()
         self._teller.stop()
         self._rejecting.stop()
@@ -129,8 +126,9 @@ class Running:
 
     @property
     def knows_switch(self) -> bool:
-        """Whether anything at all may be allowed: nothing any more once it is over, whatever the keeper says then."""
-        return self._knows_switch and not self._is_over
+        """Whether anything at all may be allowed: nothing any more once it has ended, or where the ledger is another
+        one or does not want it any more, whatever the keeper says then."""
+        return self._knows_switch and not self._ended.is_set() and not isinstance(self.failed, LedgerError)
 
     @property
     def replica(self) -> Replica:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 
 from consumers.bootstrap import open_ledger
 from ledger.adapters.kafka_client import consumer
@@ -68,7 +69,7 @@ def tables_are_a_fold_of_the_ledger(stage: Stage, story: Story) -> None:
     assert [key for key in expected if found[key] != expected[key]] == []
     for gateway in stage.gateways:
         for number in story.held:
-            wait_until(lambda by=gateway, whom=number: _holds(by, whom), FOUND_S, f"{gateway.name} holds {number}")  # type: ignore[misc]
+            wait_until(partial(_holds, gateway, number), FOUND_S, f"{gateway.name} holds {number}")
 
 
 def _holds(gateway: Part, number: str) -> bool:
